@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -85,14 +85,19 @@ async def publish(client: HoppingClient, rng: Random, until: float) -> None:
 
 
 async def settled_logs(
-    nodes: Sequence[ServerProcess], clients: Sequence[HoppingClient], last: Sequence[HoppingClient]
+    nodes: Sequence[ServerProcess],
+    clients: Sequence[HoppingClient],
+    last: Sequence[HoppingClient],
+    healed: Callable[[], Awaitable[None]] | None = None,
 ) -> dict[str, tuple[str, list[Shown]]]:
     """Wait until everything is acknowledged and received; returns the logs, which all nodes have alike.
 
     Args:
         last: Some of the clients; one on each node if Redis may have lost anything. A node acknowledges their
             posts after it has healed what it lost itself, apart from changes that wait for a post of another
-            node. So the logs may grow while they are read; then they are read again.
+            node.
+        healed: Waits for these changes. Without it, the logs may grow while they are read; then they are read
+            again.
     """
     for client in clients:
         await client.wait_settled()
@@ -102,6 +107,8 @@ async def settled_logs(
             await client.say(room, label, f"{label} x")
     for client in clients:
         await client.wait_settled()
+    if healed is not None:
+        await healed()
     while True:
         logs = [{room: await read_log(node.url, room) for room in ROOMS} for node in nodes]
         heads = {room: f"{epoch}-{entries[-1].seq}" for room, (epoch, entries) in logs[0].items()}
@@ -139,8 +146,9 @@ async def run(
             for number, node in enumerate(world.nodes)
         ]
         clients += last
+        healed = None if may_lose else world.wait_healed  # the post of a change may never come
         try:
-            logs = await settled_logs(world.nodes, clients, last)
+            logs = await settled_logs(world.nodes, clients, last, healed)
         except BaseException as error:
             error.add_note("\n".join(state_of(client) for client in clients))
             error.add_note(summary_of(world, clients, 0))
@@ -366,3 +374,76 @@ def test_faults_of_the_log_are_detected() -> None:
     assert faults_of_log("lobby", LOG[:1] + LOG[2:], sent) != []
     assert faults_of_log("lobby", [*LOG, Shown(5, "a 1", "a 1 x")], sent) != []
     assert faults_of_log("lobby", LOG, sent - {"b 1"}) != []
+
+
+class Scripted(HoppingClient):
+    """A client whose connections are played by a test."""
+
+    async def _run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def _send(self, nonce: str) -> None:
+        self._in_flight.add(nonce)
+
+    def sent(self) -> str:
+        """The nonce of the frame that is not acknowledged."""
+        [nonce] = self._outbox
+        return nonce
+
+    async def post(self) -> None:
+        await self.say("lobby", "a 1", "a 1 x")
+        self._settle({"nonce": self.sent(), "id": "e1-1"})
+
+    async def edit_to(self, text: str) -> None:
+        await self.edit("lobby", "a 1", text)
+        await self._send(self.sent())
+
+    def get(self, code: str, temporary: bool = False) -> None:
+        self._retry({"code": code, "temporary": temporary, "nonce": self.sent(), "retry_after": 3_600})
+
+    def faults_if_stored(self, text: str) -> int:
+        self.views = {"lobby": shown_after([message("e1-1", text)])}
+        return len(faults_of_run([self], {"lobby": ("e1", [Shown(1, "a 1", text)])})[0])
+
+
+async def outcome_unknown(client: Scripted) -> None:
+    client._lose_answers()
+    await client._send(client.sent())
+
+
+async def storage_failed(client: Scripted) -> None:
+    client.get("try_later", temporary=True)
+    await client._send(client.sent())
+
+
+async def sent_too_fast(client: Scripted) -> None:
+    client.get("rate_limited", temporary=True)
+    await client._send(client.sent())
+
+
+async def nothing(client: Scripted) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("before", "may_be_stored"),
+    [(outcome_unknown, True), (storage_failed, True), (sent_too_fast, False), (nothing, False)],
+)
+async def test_a_rejected_edit_counts_if_an_earlier_try_may_have_succeeded(
+    before: Callable[[Scripted], Awaitable[None]], may_be_stored: bool
+) -> None:
+    client = Scripted("a", 1, ["lobby"], Random(1))
+    try:
+        await client.post()
+        await client.edit_to("a 1 first")
+        await before(client)
+        client.get("no_such_post")
+        assert client.faults_if_stored("a 1 x") == 0
+        assert (client.faults_if_stored("a 1 first") == 0) == may_be_stored
+        await client.edit_to("a 1 second")
+        client._settle({"nonce": client.sent(), "id": "e1-1"})
+        assert client.faults_if_stored("a 1 second") == 0
+        assert client.faults_if_stored("a 1 first") == 1, "an acknowledged edit was lost"
+        assert client.faults_if_stored("a 1 x") == 1
+    finally:
+        await client.close()

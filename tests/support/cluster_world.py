@@ -13,10 +13,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from urllib.request import urlopen
 
 from tests.e2e.conftest import ServerProcess
+from tests.support.ports import unused_port
 from tests.support.proxy import Proxy, running_proxy
 from tests.support.redis_server import EVERYSEC, RedisServer
+from tests.support.running import PATIENCE_S
 
 NODES = 3
 PASSWORD = "swordfish-4711"
@@ -50,6 +53,7 @@ class ClusterWorld:
         primary: RedisServer,
     ) -> None:
         self.nodes: list[ServerProcess] = []
+        self.metrics_ports: list[int] = []
         self.primary = primary
         self.replica: RedisServer | None = None
         self.fronts = fronts
@@ -70,7 +74,8 @@ class ClusterWorld:
         address = f"{self.primary.url_at(front.port)}{self._setting.url}"
         # What is deleted because there is more than that is not lost, so that nothing is deleted here.
         options = ("--history", address, "--keep-posts", "0", "--keep-days", "0")
-        return (*options, "--message-rate", "0", "--log-level", "warning")
+        metrics = "--metrics-port", str(self.metrics_ports[self.nodes.index(node)])
+        return (*options, *metrics, "--message-rate", "0", "--log-level", "warning")
 
     async def start(self, nodes: int) -> None:
         await asyncio.to_thread(self.primary.start)
@@ -83,6 +88,7 @@ class ClusterWorld:
         for number in range(nodes):
             node = ServerProcess(self._directory / f"node-{number}.log")
             self.nodes.append(node)
+            self.metrics_ports.append(unused_port())
             await asyncio.to_thread(node.start, *self.node_options(node))
 
     async def stop(self) -> None:
@@ -91,6 +97,15 @@ class ClusterWorld:
         for redis in (self.primary, self.replica):
             if redis is not None:
                 redis.stop()
+
+    async def wait_healed(self) -> None:
+        """Wait until no change waits for a post that another node has to store again.
+
+        Each node must have stored something since the last failure: before that, it heals the rest.
+        """
+        for port in self.metrics_ports:
+            while not await asyncio.to_thread(_has_healed, port):
+                await asyncio.sleep(0.1)
 
     async def wait_announced(self) -> None:
         """Wait until all reactions and answers are announced.
@@ -223,6 +238,12 @@ class ClusterWorld:
             number += 1
             self.done.append(name)
             await getattr(self, name)()
+
+
+def _has_healed(metrics_port: int) -> bool:
+    with urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=PATIENCE_S) as metrics:
+        values = dict(line.rsplit(maxsplit=1) for line in metrics.read().decode().splitlines())
+    return float(values["broadcast_tui_store_waiting"]) == 0
 
 
 def _turn(proxy: Proxy, port: int) -> None:

@@ -13,6 +13,7 @@ from random import Random
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from broadcast_tui.core.errors import ErrorCode
 from tests.support.history_check import label_of
 from tests.support.log_view import Frame, LogView, Shown, faults_of_log, position_of, shown_of
 from tests.support.plain import V1, WireClient, silent_v1_client
@@ -37,9 +38,10 @@ class HoppingClient:
         self.texts: dict[str, str] = {}
         """The text of each post that was sent, by its label; after an acknowledged edit, the new one."""
         self.uncertain: set[tuple[str, str]] = set()
-        """Label and text of edits that were rejected when they were sent again.
+        """Label and text of edits that were rejected after a try whose outcome is unknown.
 
-        The first try may have succeeded, on a node whose primary had the post.
+        That one may have succeeded, on a node whose primary had the post. Once a later edit of the same post
+        is acknowledged, it has to be replaced.
         """
         self.acknowledged: dict[str, str] = {}
         """Ids of acknowledged posts, by label."""
@@ -53,7 +55,10 @@ class HoppingClient:
         self._outbox: dict[str, Frame] = {}
         """Posts and edits that are not acknowledged, by nonce."""
         self._sent_at: dict[str, float] = {}
-        self._sends: Counter[str] = Counter()
+        self._in_flight: set[str] = set()
+        """Nonces that were sent on this connection and are not answered."""
+        self._unknown: set[str] = set()
+        """Nonces with a try that the server may have carried out without an answer that says so."""
         self._socket: ClientConnection | None = None
         self._behind: set[str] = set()
         self._task = asyncio.create_task(self._run())
@@ -90,7 +95,7 @@ class HoppingClient:
         frame = {key: value for key, value in self._outbox[nonce].items() if key != "label"}
         with contextlib.suppress(WebSocketException, OSError):
             assert self._socket is not None
-            self._sends[nonce] += 1
+            self._in_flight.add(nonce)
             await self._socket.send(json.dumps(frame))
 
     async def _resend(self, nonce: str, after_s: float) -> None:
@@ -118,6 +123,7 @@ class HoppingClient:
                 self.counts[type(error).__name__] += 1
             finally:
                 self._socket = None
+                self._lose_answers()
             await asyncio.sleep(self._rng.uniform(*RETRY_S))
 
     async def _talk(self, socket: ClientConnection) -> None:
@@ -132,6 +138,10 @@ class HoppingClient:
             await self._handle(json.loads(data))
             async with self.changed:
                 self.changed.notify_all()
+
+    def _lose_answers(self) -> None:
+        self._unknown |= self._in_flight
+        self._in_flight.clear()
 
     def _since(self, view: LogView) -> Frame:
         return {} if view.position is None else {"since": str(view.position)}
@@ -154,6 +164,7 @@ class HoppingClient:
                 self._retry(frame)
 
     def _settle(self, frame: Frame) -> None:
+        self._forget_tries(frame["nonce"])
         sent = self._outbox.pop(frame["nonce"], None)
         if sent is None:
             return
@@ -162,20 +173,32 @@ class HoppingClient:
         self.counts["resends recognized"] += frame.get("dup", False)
         if "label" in sent:
             self.texts[sent["label"]] = sent["message"]
+            self.uncertain = {edit for edit in self.uncertain if edit[0] != sent["label"]}
         else:
             self.acknowledged[label_of(sent["message"])] = frame["id"]
+
+    def _forget_tries(self, nonce: str) -> bool:
+        """Forget the tries of an answered nonce; returns whether one of them has an unknown outcome."""
+        is_unknown = nonce in self._unknown
+        self._unknown.discard(nonce)
+        self._in_flight.discard(nonce)
+        return is_unknown
 
     def _retry(self, frame: Frame) -> None:
         self.counts[f"error {frame['code']}"] += 1
         nonce = frame.get("nonce", "")
         if not frame.get("temporary"):
+            is_unknown = self._forget_tries(nonce)
             sent = self._outbox.pop(nonce, None)
             if sent is None or "label" not in sent or frame["code"] != "no_such_post":
                 self.rejected.append(f"{self.name} got {frame} for {sent}")
-            elif self._sends[nonce] > 1:
+            elif is_unknown:
                 self.uncertain.add((sent["label"], sent["message"]))
             return
         if nonce:
+            self._in_flight.discard(nonce)
+            if frame["code"] == ErrorCode.TRY_LATER:  # the store may have failed after it has stored it
+                self._unknown.add(nonce)
             task = asyncio.create_task(self._resend(nonce, frame.get("retry_after") or 0.5))
             self._resends.add(task)
             task.add_done_callback(self._resends.discard)
