@@ -10,12 +10,15 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 # Draw all colors, whatever this terminal supports.
 os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
 os.environ.pop("NO_COLOR", None)
+os.environ["TZ"] = "UTC"
 
 from textual.pilot import Pilot
 
@@ -25,28 +28,56 @@ from broadcast_tui.core.limits import Limits
 from broadcast_tui.tui.app import ChatApp
 
 HERE = Path(__file__).parent
+CODE = """Started. The client backs off now:
+```python
+def backoff(attempt: int) -> float:
+    \"\"\"Full jitter, at most 30 s.\"\"\"
+    return random() * min(30, 2 ** attempt)
+```"""
+TABLE = """| region | p50 | p99 | errors |
+|---|--:|--:|--:|
+| eu-west | 41 ms | 95 ms | 0.01 % |
+| us-east | 38 ms | 88 ms | 0.00 % |"""
 TALK = [
-    ("mira", "Morning! Deploying 1.4 to staging in five minutes."),
-    ("ken", "👍 dashboards are open: https://grafana.example.org/d/api"),
+    ("ken", "Morning! **1.5.0** goes out at `10:30`, see the [runbook](https://wiki.example.org/deploy)"),
     (
         "zoë",
         "Is the migration in it? The one that adds the index took 40 s on my copy of the data, so we may "
         "want to run it first and watch the locks.",
     ),
-    ("mira", "Yes, it runs first."),
-    ("mira", "Started."),
-    ("ken", "p99 up to 180 ms, error rate flat"),
+    ("mira", "Yes, it runs first. Details in #deploys"),
+    ("mira", CODE),
+    ("ken", "```diff\n- retries: 3\n+ retries: 5\n```"),
     ("李雷", "staging 看起来正常 ✅"),
-    ("zoë", "No locks over 2 s.\nMigration done:\n  index built in 31 s"),
-    ("ken", "p99 back at 95 ms"),
-    ("mira", "@ana all yours: production whenever you like"),
+    ("Élodie", TABLE),
+    ("zoë", "> watch the locks\nnone over 2 s, migration done in 31 s"),
+    ("mira", "@ana all yours: production whenever you like, @ken watches the dashboards"),
 ]
+STARTED = datetime(2026, 11, 27, 10, 2, 40)
+
+
+class Clock(datetime):
+    """The time in the pictures: it advances only between posts."""
+
+    minutes = 0
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Clock:
+        return cls.fromtimestamp((STARTED + timedelta(minutes=Clock.minutes)).timestamp(), tz)
+
+    @classmethod
+    def use(cls) -> None:
+        """Let the program use this clock."""
+        time.tzset()
+        for name, module in list(sys.modules.items()):
+            if name.startswith("broadcast_tui") and vars(module).get("datetime") is datetime:
+                vars(module)["datetime"] = cls
 
 
 def svg_of(app: ChatApp) -> str:
     """The screen as SVG, without fonts from the network."""
     svg = app.export_screenshot(title="broadcast-tui")
-    svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL).replace("&#160;", "\u00a0")
     return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
 
 
@@ -65,34 +96,66 @@ async def wait_for(pilot: Pilot[None], app: ChatApp, *texts: str) -> None:
     """Wait until the screen shows all `texts`."""
     for _ in range(400):
         await pilot.pause(0.05)
-        drawn = re.sub("&#160;|&nbsp;", " ", app.export_screenshot())
+        drawn = re.sub("&#160;|&nbsp;|\u00a0", " ", app.export_screenshot())
         if all(text in drawn for text in texts):
             return
     raise SystemExit(f"the screen never showed {texts}")
 
 
-async def post_all(server: BroadcastServer, talk: list[tuple[str, str]]) -> list[BroadcastClient]:
-    """Connect a client for each name in `talk` and post the lines in order; returns the clients."""
-    clients: dict[str, BroadcastClient] = {}
+async def post_all(
+    server: BroadcastServer, talk: list[tuple[str, str]], known: dict[str, BroadcastClient] | None = None
+) -> list[BroadcastClient]:
+    """Post lines in order, by a client for each name, of which some may be `known`; returns the clients."""
+    clients = {} if known is None else known
     for name, text in talk:
         if name not in clients:
             clients[name] = BroadcastClient(server.url, name=name)
             await clients[name].connect()
+        Clock.minutes += 1
         await clients[name].post("lobby", text)
     return list(clients.values())
 
 
+async def post_elsewhere(server: BroadcastServer, posts: dict[str, list[str]]) -> BroadcastClient:
+    """Post to other rooms."""
+    client = BroadcastClient(server.url, name="ops-bot", rooms=posts)
+    await client.connect()
+    for name, texts in posts.items():
+        for text in texts:
+            await client.post(name, text)
+    return client
+
+
+ROOMS = ("deploys", "api", "data-platform", "oncall", "random")
+NEWS = {
+    "deploys": ["1.5.0 is on staging"] * 3,
+    "api": ["ana, the new endpoint is documented"] + ["ok"] * 11,
+    "oncall": ["Handover at noon"],
+}
+
+
 async def draw_room(size: tuple[int, int], theme: str, state: Path) -> str:
+    is_wide = size[0] >= 100
     async with BroadcastServer("localhost", 0) as server:
         app = make_app(server, "ana", state, theme)
         async with app.run_test(size=size) as pilot:
-            await wait_for(pilot, app, "here")
+            await wait_for(pilot, app, "Nobody else")
+            if is_wide:
+                for name in (*ROOMS, "lobby"):
+                    await pilot.press(*f"/join {name}", "enter")
             others = await post_all(server, TALK)
-            await wait_for(pilot, app, "whenever")
+            by_name = {other.name: other for other in others}
+            first = await by_name["mira"].post("lobby", "I am around until noon.")
+            for name, key in ("ken", "👍"), ("zoë", "👍"), ("李雷", "🎉"):
+                await by_name[name].react("lobby", first.post_id, key)
+            await wait_for(pilot, app, "until noon", "🎉")
+            if is_wide:
+                others.append(await post_elsewhere(server, NEWS))
+                await wait_for(pilot, app, "@1")
+            Clock.minutes += 1
             await pilot.press(*"On it, thanks everyone", "enter")
             await wait_for(pilot, app, "thanks")
-            await pilot.press(*"/n")
-            await pilot.pause(0.5)
+            await pilot.pause(2)
             svg = svg_of(app)
         for other in others:
             await other.close()
@@ -100,11 +163,11 @@ async def draw_room(size: tuple[int, int], theme: str, state: Path) -> str:
 
 
 async def room(state: Path) -> str:
-    return await draw_room((100, 30), "", state)
+    return await draw_room((110, 32), "", state)
 
 
 async def light(state: Path) -> str:
-    return await draw_room((100, 30), "textual-light", state)
+    return await draw_room((100, 30), "broadcast-light", state)
 
 
 async def narrow(state: Path) -> str:
@@ -116,9 +179,9 @@ async def draw_conversation(size: tuple[int, int], theme: str, state: Path) -> s
     async with BroadcastServer("localhost", 0) as server:
         app = make_app(server, "ana", state, theme)
         async with app.run_test(size=size) as pilot:
-            await wait_for(pilot, app, "here")
+            await wait_for(pilot, app, "online")
             others = await post_all(server, TALK[:3])
-            mira, ken, zoe = others
+            ken, zoe, mira = others
             runbook = await mira.post("lobby", "Runbook for 1.5: https://wiki.example.org/deploy")
             await mira.pin("lobby", runbook.post_id)
             first = await mira.post("lobby", "Yes, it runs first.")
@@ -146,18 +209,72 @@ async def conversation(state: Path) -> str:
 
 
 async def conversation_light(state: Path) -> str:
-    return await draw_conversation((100, 30), "textual-light", state)
+    return await draw_conversation((100, 30), "broadcast-light", state)
 
 
 async def conversation_narrow(state: Path) -> str:
     return await draw_conversation((40, 10), "", state)
 
 
+async def animated(state: Path) -> str:
+    """A room fills: someone starts it, others join, and a message is answered."""
+    frames: list[tuple[float, str]] = []
+    async with BroadcastServer("localhost", 0) as server:
+        app = make_app(server, "ana", state)
+        async with app.run_test(size=(80, 24)) as pilot:
+
+            async def shoot(seconds: float) -> None:
+                await pilot.pause(0.3)
+                frames.append((seconds, svg_of(app)))
+
+            await wait_for(pilot, app, "broadcast-tui chat")
+            await shoot(3)
+            people: dict[str, BroadcastClient] = {}
+            others = await post_all(server, TALK[:2], people)
+            await wait_for(pilot, app, "Is the migration")
+            await shoot(2.5)
+            others = await post_all(server, TALK[2:4], people)
+            await wait_for(pilot, app, "backoff")
+            await shoot(2.5)
+            others = await post_all(server, TALK[6:9:2], people)
+            await wait_for(pilot, app, "dashboards")
+            await shoot(3)
+            await pilot.press(*"On it :tad")
+            await pilot.pause(0.5)
+            await shoot(1.5)
+            await pilot.press("tab", "enter")
+            await wait_for(pilot, app, "🎉")
+            await shoot(3.5)
+        for other in others:
+            await other.close()
+    return animation_of(frames)
+
+
+def animation_of(frames: list[tuple[float, str]]) -> str:
+    """One SVG that shows `frames`, pairs of seconds and SVG of one size, one after the other for ever."""
+    total = sum(seconds for seconds, _ in frames)
+    opening = re.match(r"<svg[^>]*>", frames[0][1])
+    assert opening is not None
+    styles, groups, begun = [], [], 0.0
+    for number, (seconds, svg) in enumerate(frames):
+        start, end = 100 * begun / total, 100 * (begun + seconds) / total
+        before = f"0% {{ opacity: 0 }} {start:.2f}% {{ opacity: 0 }} " if start else ""
+        after = f"{end:.2f}% {{ opacity: 0 }} 100% {{ opacity: 0 }}" if end < 100 else "100% { opacity: 1 }"
+        styles.append(
+            f"@keyframes f{number} {{ {before}{start + 0.01:.2f}% {{ opacity: 1 }} "
+            f"{end - 0.01:.2f}% {{ opacity: 1 }} {after} }}\n"
+            f".f{number} {{ animation: f{number} {total:g}s infinite step-end }}"
+        )
+        groups.append(f'<g class="f{number}">{svg[svg.index(">") + 1 : svg.rindex("</svg>")]}</g>')
+        begun += seconds
+    return "\n".join([opening[0], f"<style>{' '.join(styles)}</style>", *groups, "</svg>", ""])
+
+
 async def dialog(state: Path) -> str:
     async with BroadcastServer("localhost", 0) as server:
         app = make_app(server, "", state)
         async with app.run_test(size=(80, 24)) as pilot:
-            await wait_for(pilot, app, "Enter Join")
+            await wait_for(pilot, app, "Join")
             await pilot.press("ctrl+u", *"server")
             await pilot.pause(0.5)
             return svg_of(app)
@@ -170,7 +287,7 @@ async def reconnecting(state: Path) -> str:
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_for(pilot, app, "here")
         others = await post_all(server, TALK[:6])
-        await wait_for(pilot, app, "error rate flat")
+        await wait_for(pilot, app, "staging")
         for other in others:
             await other.close()
         await server.stop_server()
@@ -182,6 +299,7 @@ async def reconnecting(state: Path) -> str:
 
 PICTURES: dict[str, Callable[[Path], Awaitable[str]]] = {
     "room": room,
+    "animated": animated,
     "conversation": conversation,
     "conversation-light": conversation_light,
     "conversation-narrow": conversation_narrow,
@@ -193,6 +311,7 @@ PICTURES: dict[str, Callable[[Path], Awaitable[str]]] = {
 
 
 async def main(names: list[str]) -> None:
+    Clock.use()
     for name in names or list(PICTURES):
         with tempfile.TemporaryDirectory() as state:
             svg = await PICTURES[name](Path(state))
