@@ -94,6 +94,14 @@ class DirectRoom:
         return second if owner == first else first
 
 
+def _own_name(name: str, peer: Peer) -> str:
+    """Why a connection cannot write to a name of its own owner."""
+    text = "You cannot send direct messages to yourself."
+    if name_key(name) == name_key(peer.name):
+        return text
+    return f"{text} {name} is another chat of the same user on the same machine."
+
+
 def owner_of(peer: Peer) -> str:
     """The owner that a connection belongs to."""
     return peer.author or f"{_CONNECTION}{peer.guest_number}"
@@ -173,7 +181,7 @@ class DirectRooms:
         own = owner_of(peer)
         person = self._find_person(command.name, remote)
         if person.owner == own:
-            raise RequestError(ErrorCode.BAD_NAME, "You cannot send direct messages to yourself.")
+            raise RequestError(ErrorCode.BAD_NAME, _own_name(person.name, peer))
         room = self._by_owners.get(frozenset((own, person.owner)))
         if room is not None:
             self._broadcaster.reply(peer, self._event(room, own, self._note_about(person), command.ref))

@@ -258,6 +258,17 @@ def test_the_room_stays_with_the_client_and_not_with_the_name() -> None:
     assert cast("Frames", welcome_of(person(world, "ana"))["directs"])[0]["with"] == "robert"
 
 
+def test_writing_to_oneself_under_another_name_says_whose_name_it_is() -> None:
+    world = World()
+    ana = person(world, "ana", client_id="id-one")
+    person(world, "bob", client_id="id-one")
+    assert open_direct(world, ana, "Ana")["message"] == "You cannot send direct messages to yourself."
+    assert open_direct(world, ana, "bob")["message"] == (
+        "You cannot send direct messages to yourself."
+        " bob is another chat of the same user on the same machine."
+    )
+
+
 def test_a_plain_client_reads_along_and_the_author_knows_that_it_cannot_reply() -> None:
     world = World()
     ana, plain, other = person(world, "ana"), world.plain(), world.plain()
