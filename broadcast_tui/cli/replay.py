@@ -58,7 +58,8 @@ def _read(path: Path) -> Recording:
         with path.open("rb") as lines:
             return read_recording(lines)
     except RecordingError as error:
-        raise UsageError(f"{path}: {error}") from error
+        advice = ". Replay a file of: broadcast-tui export --jsonl" if error.line == 1 else ""
+        raise UsageError(f"{path}: {error}{advice}") from error
     except OSError as error:
         raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
 

@@ -210,6 +210,11 @@ def test_a_replay_of_a_bad_file_is_one_line(tmp_path: Path) -> None:
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err.startswith(f"broadcast-tui: {file}: line 2: not JSON: ")
     assert outcome.err.count("\n") == 1
+    page = tmp_path / "room.html"
+    page.write_text("<!DOCTYPE html>\n")
+    other_format = run("replay", str(page), home=tmp_path)
+    assert other_format.err.startswith(f"broadcast-tui: {page}: line 1: not JSON: ")
+    assert other_format.err.endswith(". Replay a file of: broadcast-tui export --jsonl\n")
     missing = run("replay", str(tmp_path / "no.jsonl"), home=tmp_path)
     assert missing == Outcome(
         2, "", f"broadcast-tui: Cannot read {tmp_path / 'no.jsonl'}: No such file or directory.\n"
