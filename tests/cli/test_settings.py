@@ -110,7 +110,7 @@ def test_file_is_read_again_on_reload(file: Path) -> None:
 def test_address_on_the_command_line_replaces_host_and_port(file: Path) -> None:
     file.write_text('[chat]\nhost = "example.org"\nport = 9000\nroom = "dev"\n')
     _, bound, _ = app.parse_args(["chat", "ws://localhost:1"], print_error=False, exit_on_error=False)
-    assert bound.arguments == {"url": "ws://localhost:1", "room": "dev"}
+    assert bound.arguments == {"url": ("ws://localhost:1",), "room": "dev"}
     USER_CONFIG._tables = None
     _, bound, _ = app.parse_args(["chat"], print_error=False, exit_on_error=False)
     assert bound.arguments == {"host": "example.org", "port": 9000, "room": "dev"}
