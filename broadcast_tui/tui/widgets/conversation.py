@@ -477,14 +477,19 @@ class Conversation(Vertical):
         last, count = self._last_opened
         number = count % len(links) if last == text else 0
         self._last_opened = (text, number + 1)
-        self.run_worker(self._browse(links[number]), group="open")
+        place = ""
+        if len(links) > 1:
+            key = active_key(self.app, "pick.open-link")
+            place = f" ({number + 1}/{len(links)}{f', {key} again for the next' if key else ''})"
+        self.run_worker(self._browse(links[number], place), group="open")
 
-    async def _browse(self, url: str) -> None:
+    async def _browse(self, url: str, place: str) -> None:
+        """Open `url`; `place` is shown after it and says which of several links it is."""
         tool = None if self._state.is_kiosk else browser_tool(os.environ)
         if tool is not None and await browse(tool, url):
-            show_toast(self, f"Opened {url}")
+            show_toast(self, f"Opened {url}{place}")
         else:
-            show_toast(self, f"No browser available. {await self._copy(Excerpt(url, 0, True))}")
+            show_toast(self, f"No browser available. {await self._copy(Excerpt(url, 0, True))}{place}")
 
     # Finding
 

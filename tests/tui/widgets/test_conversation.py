@@ -186,9 +186,11 @@ async def test_o_copies_the_link_if_there_is_no_browser() -> None:
         await workers_done(chat)
         assert chat.app.clipboard == "https://one.example/a"
         assert "No browser" in chat.toasts
+        assert "(1/2, o again for the next)" in chat.toasts
         await chat.type("o")
         await workers_done(chat)
         assert chat.app.clipboard == "https://two.example"
+        assert "(2/2, o again for the next)" in chat.toasts
 
 
 async def test_o_opens_http_links_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +211,7 @@ async def test_o_opens_http_links_only(monkeypatch: pytest.MonkeyPatch) -> None:
         await workers_done(chat)
         assert opened == ["https://one.example"]
         assert "Opened https://one.example" in chat.toasts
+        assert "again for the next" not in chat.toasts
 
 
 async def test_i_shows_the_details_of_a_post_and_returns() -> None:
