@@ -26,6 +26,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.read_state import Arrival, OlderPost, ReadState
 from broadcast_tui.tui.model.room_notes import RoomNotes
+from broadcast_tui.tui.model.text.collation import collation_key
 from broadcast_tui.tui.model.text.mentions import mentioning_line, mentions
 from broadcast_tui.tui.model.transcript.navigation import first_from, position_of
 from broadcast_tui.tui.model.transcript.post_details import details_of
@@ -154,7 +155,7 @@ class RoomModel:
         """Member names in display order; None if only their number is known."""
         if not self.listed or max(self.online, len(self.members)) > DETAIL_MAX:
             return None
-        return sorted(self.members, key=str.casefold)
+        return sorted(self.members, key=collation_key)
 
     def known_names(self) -> Iterable[str]:
         """Names of people who are in the room or have posted."""
@@ -406,7 +407,7 @@ def lost_line(count: int) -> str:
 def who_line(update: events.Presence, own_name: str) -> str:
     """The output of /who: the count, then the names, sorted."""
     away = {visible_line(member.name) for member in update.members if member.away is not None}
-    names = sorted({visible_line(member.name) for member in update.members} - {""}, key=str.casefold)
+    names = sorted({visible_line(member.name) for member in update.members} - {""}, key=collation_key)
     listed = ", ".join(
         f"{name}{' (you)' if name == own_name else ''}{' (away)' if name in away else ''}" for name in names
     )

@@ -70,6 +70,11 @@ def test_entering_a_room_prints_one_line_and_requests_the_members() -> None:
     assert chat.state.rooms.shown.people() == ["ana", "bob", "eve"]
 
 
+def test_people_are_listed_without_regard_to_case_and_accents() -> None:
+    chat = Chat("xavier", "Élodie", "ana", "Eve")
+    assert chat.state.rooms.shown.people() == ["ana", "Élodie", "Eve", "xavier"]
+
+
 def test_the_line_about_entering_a_room_follows_the_backlog() -> None:
     chat = Chat()
     chat.apply(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 2, 2))

@@ -16,6 +16,7 @@ from broadcast_tui.tui.commands.parser import find
 from broadcast_tui.tui.commands.registry import COMMANDS, Command, Kind
 from broadcast_tui.tui.model.input.suggestions import Suggestion, Suggestions
 from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.text.collation import collation_key
 from broadcast_tui.tui.model.text.emoji import emoji_named
 
 
@@ -116,7 +117,7 @@ class CompletionContext(msgspec.Struct, frozen=True):
         else:
             here = set(self.here)
             spoken = [name for name in recent if name in here]
-            names = spoken + sorted(here.difference(spoken), key=str.casefold)
+            names = spoken + sorted(here.difference(spoken), key=collation_key)
         others = [name for name in dict.fromkeys(names) if name != self.own]
         return [*others, self.own] if self.own else others
 
