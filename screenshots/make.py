@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, tzinfo
+from html import unescape
 from pathlib import Path
 
 # Draw all colors, whatever this terminal supports.
@@ -20,6 +21,7 @@ os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
 os.environ.pop("NO_COLOR", None)
 os.environ["TZ"] = "UTC"
 
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from broadcast_tui import BroadcastClient, BroadcastServer
@@ -78,7 +80,17 @@ def svg_of(app: ChatApp) -> str:
     """The screen as SVG, without fonts from the network."""
     svg = app.export_screenshot(title="broadcast-tui")
     svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL).replace("&#160;", "\u00a0")
+    svg = re.sub(r'textLength="([\d.]+)"([^>]*)>([^<]*)<', _fit_to_cells, svg)
     return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
+
+
+def _fit_to_cells(found: re.Match[str]) -> str:
+    """Give wide characters the width of two; Rich counts characters, and so draws them over each other."""
+    text = unescape(found[3])
+    if cell_len(text) <= len(text):
+        return found[0]
+    width = float(found[1]) * cell_len(text) / len(text)
+    return f'textLength="{width:.1f}"{found[2]}>{found[3]}<'
 
 
 def make_app(server: BroadcastServer, name: str, state: Path, theme: str = "") -> ChatApp:
