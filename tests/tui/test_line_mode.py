@@ -466,6 +466,8 @@ async def two_servers(
 async def test_connect_adds_a_server_and_lines_of_the_other_one_name_it() -> None:
     async with two_servers() as (talk, work):
         assert not talk.client.closed
+        joined = [line.partition(" as ana")[0] for line in talk.written if "-- Joined" in line]
+        assert joined == ["-- Joined #lobby", "-- Joined #lobby on work.example.org"]
         await work.deliver(work.post("max", "here"))
         await talk.client.deliver(talk.client.post("bob", "ana: there"))
         assert [line[6:] for line in talk.written if line.endswith("ere")] == [

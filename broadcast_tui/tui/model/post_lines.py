@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from typing import assert_never
 
 from broadcast_tui.core.notes import Note
-from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post import ACTION_PREFIX, Position, Post
 from broadcast_tui.core.post_state import NoteKind, PostState, answer_count
 from broadcast_tui.core.session.updates import NoteRejected
 from broadcast_tui.core.text import visible_line
@@ -15,6 +15,7 @@ from broadcast_tui.tui.model.post_target import target_of_line
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.room_notes import was_asked
 from broadcast_tui.tui.model.server_search import format_date
+from broadcast_tui.tui.model.text.wrapping import clip
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 from broadcast_tui.tui.model.transcript.navigation import position_of
 from broadcast_tui.tui.model.transcript.post_details import (
@@ -27,10 +28,15 @@ from broadcast_tui.tui.model.transcript.post_rows import ACKNOWLEDGE
 from broadcast_tui.tui.model.transcript.records import StoredPost
 
 NAMES_SHOWN = 10
+LISTED_CELLS = 200
+"""Most cells of the text of a post in a list of posts."""
 
 
 def numbered_lines(room: RoomModel, count: int, zone: tzinfo | None = None) -> list[str]:
-    """The last `count` loaded posts of a room, oldest first, each after its number."""
+    """A heading, and the last `count` loaded posts of a room, oldest first, each after its number.
+
+    Long texts are cut, since the list is there to find the numbers.
+    """
     lines: list[str] = []
     transcript = room.transcript
     for line_id in range(transcript.next_id - 1, transcript.first_id - 1, -1):
@@ -41,10 +47,11 @@ def numbered_lines(room: RoomModel, count: int, zone: tzinfo | None = None) -> l
         who = f"* {line.sender} " if line.kind is LineKind.ACTION else f"{line.sender}: "
         marks = f" {line.details.marks}" if line.details and line.details.marks else ""
         time = f"{datetime.fromtimestamp(line.at, zone):%H:%M}"
-        lines.append(f"  {target.number} {time} {who}{visible_line(line.text)}{marks}")
+        text = clip(visible_line(line.text[: 4 * LISTED_CELLS]), LISTED_CELLS)
+        lines.append(f"  {target.number} {time} {who}{reply_prefix(line, room)}{text}{marks}")
         if len(lines) == count:
             break
-    return lines[::-1] or ["No messages here yet."]
+    return [f"Last messages in {room.label}:", *lines[::-1]] if lines else ["No messages here yet."]
 
 
 def post_line(post: Post, now: datetime) -> str:
@@ -52,9 +59,12 @@ def post_line(post: Post, now: datetime) -> str:
     details = details_of(post) or PostDetails()
     deleted = details.state.deleted
     text = deletion_text(deleted) if deleted is not None else visible_line(post.text)
+    who = f"{visible_line(post.sender)}: "
+    if deleted is None and text.startswith(ACTION_PREFIX):
+        who, text = f"* {visible_line(post.sender)} ", text.removeprefix(ACTION_PREFIX)
     marks = f" {details.marks}" if details.marks else ""
     at = format_date(post.at.astimezone(now.tzinfo), now)
-    return f"  {post.position.seq} {at} {visible_line(post.sender)}: {text}{marks}"
+    return f"  {post.position.seq} {at} {who}{text}{marks}"
 
 
 def reply_prefix(line: Line, room: RoomModel) -> str:

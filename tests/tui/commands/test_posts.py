@@ -100,10 +100,23 @@ def test_posts_lists_numbers() -> None:
     assert not context.execute("/posts")
     context.post_context.numbers_posts = True
     assert context.execute("/posts 2")
-    first, second = context.output[-1].splitlines()
+    heading, first, second = context.output[-1].splitlines()
+    assert heading == "Last messages in #lobby:"
     assert first.startswith("  2 ")
     assert first.endswith("* bob waves")
     assert second.endswith("bob: two lines")
+
+
+def test_posts_lists_whom_replies_answer_and_the_beginning_of_long_messages() -> None:
+    context = talk(("bob", "who?"), ("bob", "\n".join(f"line {number}" for number in range(90))))
+    context.receive(context.client.post("zoe", "me", re=1))
+    context.post_context.numbers_posts = True
+    assert context.execute("/posts")
+    *_, long, reply = context.output[-1].splitlines()
+    assert "bob: line 0 line 1 " in long
+    assert long.endswith("…")
+    assert len(long) < 240
+    assert reply.endswith("zoe: (to bob) me")
 
 
 # -- replies and edits
