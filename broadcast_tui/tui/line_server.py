@@ -117,6 +117,7 @@ class LineServer:
         self.client = client
         self.state = state
         self.server = Server(client.url, state)
+        state.server_label = lambda: self.servers.label(self.server)
         self.denied: NameDenied | None = None
         """The rejected name, while the next line is another one."""
         self.is_closing = False

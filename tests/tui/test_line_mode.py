@@ -381,9 +381,10 @@ async def test_listed_posts_need_not_be_loaded() -> None:
         client = conversation.client
         await client.deliver(client.post("bob", "new"))
         await conversation.type("/pins")
-        old = Post("lobby", Position("k3f9", 900), "zoe", "old", AT)
+        old = Post("lobby", Position("k3f9", 900), "zoe", "/me waves", AT)
         await client.deliver(HistoryFetched("lobby", f"n{client._count}", (old,), more=False))
         assert conversation.written[-1].startswith("-- Pinned in #lobby:\n        900 ")
+        assert conversation.written[-1].endswith(" * zoe waves")
         await conversation.type("/reply 900 still true")
         assert client.called("say") == [("lobby", "still true", "k3f9-900")]
         await conversation.type("/thread 900")

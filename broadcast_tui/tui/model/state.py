@@ -222,6 +222,8 @@ class AppState:
     """Display name of the key that opens the help page; empty if there is none."""
     has_header: bool = True
     """Whether a header says who can read direct messages."""
+    server_label: Callable[[], str] = str
+    """Returns the name of the server for the first line of a room; empty if something else shows it."""
     draft_excess: str = ""
     """How far the draft exceeds the limits of a post; empty if it fits."""
     search: ServerSearch | None = None
@@ -537,7 +539,9 @@ class AppState:
         company = {0: ". Nobody else is here yet.", 1: " with 1 other."}.get(
             others, f" with {others:,} others."
         )
-        return f"Joined #{room.name} as {self.name}{company} {self.help_key or '/help'} for help."
+        server = self.server_label()
+        where = f"#{room.name} on {server}" if server else f"#{room.name}"
+        return f"Joined {where} as {self.name}{company} {self.help_key or '/help'} for help."
 
     def _clear_request(self, ref: str) -> None:
         self.requests.clear(ref)
