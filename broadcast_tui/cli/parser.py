@@ -58,14 +58,8 @@ def run(tokens: list[str]) -> int:
         forget_variables(os.environ)
     try:
         status = _call(_replace_dash(tokens))
-    except CycloptsError as error:
-        command = (
-            " ".join(["broadcast-tui", *error.command_chain]) if error.command_chain else "broadcast-tui"
-        )
-        _print_error(f"{_one_line(sentence(error))} See '{command} --help'.")
-        return ExitCode.USAGE
-    except BroadcastError as error:
-        _print_error(_one_line(with_advice(error)))
+    except (BroadcastError, CycloptsError) as error:
+        print_error(described(error))
         return ExitCode.USAGE
     except KeyboardInterrupt:
         return 130
@@ -73,6 +67,14 @@ def run(tokens: list[str]) -> int:
         discard_stdout()
         return ExitCode.OK
     return status if isinstance(status, int) else ExitCode.OK
+
+
+def described(error: BroadcastError | CycloptsError) -> str:
+    """The error and what to do about it, in one line."""
+    if isinstance(error, BroadcastError):
+        return _one_line(with_advice(error))
+    command = " ".join(["broadcast-tui", *(error.command_chain or ())])
+    return f"{_one_line(sentence(error))} See '{command} --help'."
 
 
 _NUMBERS = {int: "whole number", float: "number"}
@@ -116,5 +118,6 @@ def _one_line(text: str) -> str:
     return log_safe(redact(" ".join(text.split())), 400)
 
 
-def _print_error(text: str) -> None:
+def print_error(text: str) -> None:
+    """Print an error on standard error."""
     print_safely(f"broadcast-tui: {text}", sys.stderr)

@@ -227,14 +227,27 @@ def from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollec
     path = options_file(arguments)
     if path is None:
         return
-    options = option_names(arguments)
     try:
-        known = {key.replace("_", "-"): value for key, value in read_toml(path).items()}
+        table = read_toml(path)
     except FileNotFoundError:
         raise UsageError(f"{OPTIONS_FILE}: {path} does not exist.") from None
-    for key, value in known.items():
-        _check_key(path, key, value, options)
-    Dict(known, source=str(path), use_commands_as_keys=False)(command, commands, arguments)
+    OptionsTable(path, table)(command, commands, arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsTable:
+    """A cyclopts config: options of `serve` that were read from the file `path`."""
+
+    path: Path
+    table: Table
+
+    def __call__(self, command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Set the options. Raises UsageError if one is unknown."""
+        options = option_names(arguments)
+        known = {key.replace("_", "-"): value for key, value in self.table.items()}
+        for key, value in known.items():
+            _check_key(self.path, key, value, options)
+        Dict(known, source=str(self.path), use_commands_as_keys=False)(command, commands, arguments)
 
 
 def _check_key(path: Path, key: str, value: object, options: set[str]) -> None:

@@ -107,6 +107,21 @@ def test_invalid_option_in_the_file_is_reported_in_one_line(
     assert named in output
 
 
+def test_all_mistakes_are_reported_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text(
+        'hsot = "x"\nport = "abc"\nmax-rooms = 3\nmessage-rate = -5\ntrusted-proxy = ["10.0.0.0/99"]\n'
+        'tls-cert = "/nowhere/x.pem"\n'
+    )
+    status, output = checked(path, capsys)
+    lines = output.splitlines()
+    assert status == 2
+    parts = ("Did you mean host?", "port", "message-rate", "10.0.0.0/99", "/nowhere/x.pem")
+    for line, part in zip(lines, parts, strict=True):
+        assert line.startswith("broadcast-tui: ")
+        assert part in line
+
+
 @pytest.mark.parametrize("path", ["/nowhere/at/all.toml", "/"])
 def test_unreadable_file_is_reported_in_one_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, output = checked(Path(path), capsys)
@@ -161,11 +176,11 @@ values = st.sampled_from(
 @example(content="[" * 5_000)
 @example(content="a=" + "[" * 5_000)
 @example(content='"\\u001b" = 1')
-def test_any_file_is_valid_or_reported_in_one_line(
+def test_any_file_is_valid_or_reported_in_a_line_for_each_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
     path = tmp_path / "server.toml"
     path.write_text(content, "utf-8", errors="surrogatepass")
     status, output = checked(path, capsys)
     assert status in (0, 2)
-    assert re.fullmatch(r"[^\n\x00-\x1f\x7f-\x9f]+\n", output)
+    assert re.fullmatch(r"([^\x00-\x1f\x7f-\x9f]+\n)+", output)
