@@ -121,10 +121,15 @@ async def read_input_lines() -> AsyncIterator[str]:
 
 
 async def read_input() -> str:
-    """All of standard input without the last line ends; only the start if it is longer than any post."""
+    """All of standard input without blank lines at its start and line ends at its end.
+
+    Only the start if it is longer than any post.
+    """
     lines: list[str] = []
     size = 0
     async for line in read_input_lines():
+        if not lines and not line.strip():
+            continue
         lines.append(line)
         size += len(line)
         if size > LINE_BYTES_MAX:

@@ -123,10 +123,10 @@ async def test_each_nonempty_input_line_is_a_post(tmp_path: Path) -> None:
 async def test_as_one_sends_the_input_as_one_post(tmp_path: Path) -> None:
     async with running_server() as server:
         outcome = await run(
-            "send", "--url", server.url, "--wait", "--as-one", home=tmp_path, given=b"one\n\ntwo\n"
+            "send", "--url", server.url, "--wait", "--as-one", home=tmp_path, given=b"\n \r\n  one\n\ntwo\n\n"
         )
         assert outcome == Outcome(0, "", "")
-        assert await posts(server) == ["one\n\ntwo"]
+        assert await posts(server) == ["  one\n\ntwo"]
 
 
 async def test_room_and_name_options(tmp_path: Path) -> None:
