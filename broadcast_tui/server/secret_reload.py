@@ -36,8 +36,10 @@ class SecretReloader(Generic[E]):
         entries = self._store.read()
 
         def apply() -> None:
+            had_entries = bool(self._store.entries)
             self._store.replace(entries)
-            log.info("reloaded %d %s(s)", len(entries), self._kind)
+            if entries or had_entries:
+                log.info("reloaded %d %s(s)", len(entries), self._kind)
             self._warn()
 
         return apply
