@@ -45,7 +45,7 @@ def _server_advice(error: BroadcastError) -> str:
     from broadcast_tui.server.listen import ListenError
     from broadcast_tui.server.metrics import MetricsListenError
     from broadcast_tui.server.secret_store import SecretFileError
-    from broadcast_tui.server.tls import CertificateError
+    from broadcast_tui.server.tls import CertificateError, MissingPackageError
 
     match error:
         case ListenError():
@@ -58,6 +58,8 @@ def _server_advice(error: BroadcastError) -> str:
             }[error.fault]
         case SecretFileError():
             return "Choose another file with --tokens."
+        case MissingPackageError():
+            return ""
         case CertificateError():
             return "Check --tls-cert and --tls-key."
         case NetworkError():

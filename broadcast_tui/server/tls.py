@@ -34,6 +34,10 @@ class CertificateError(BroadcastError):
     """The certificate or its key cannot be used."""
 
 
+class MissingPackageError(CertificateError):
+    """A certificate cannot be created, as an optional package is not installed."""
+
+
 class ServerTls:
     """SSL context with the certificate in `cert` and its key in `key`, or in the same file.
 
@@ -183,7 +187,7 @@ def _make_certificate(names: list[str]) -> str:
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
     except ImportError:
-        raise CertificateError(
+        raise MissingPackageError(
             "A self-signed certificate requires the package cryptography. "
             "Run: pip install 'broadcast-tui[tls]'"
         ) from None

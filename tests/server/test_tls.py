@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from broadcast_tui.cli.errors import with_advice
 from broadcast_tui.core.limits import AdmissionLimits, Limits
 from broadcast_tui.core.protocol.handshake import fingerprint
 from broadcast_tui.server import tls as making
@@ -303,8 +304,9 @@ def test_invalid_host_names_are_omitted_from_the_certificate(tmp_path: Path, hos
 
 def test_missing_cryptography_package_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(CertificateError, match=r"pip install 'broadcast-tui\[tls\]'"):
+    with pytest.raises(CertificateError, match=r"pip install 'broadcast-tui\[tls\]'") as caught:
         self_signed(tmp_path / "self-signed.pem", "localhost")
+    assert with_advice(caught.value) == str(caught.value)
 
 
 def test_without_a_network_there_is_no_outward_address(monkeypatch: pytest.MonkeyPatch) -> None:
