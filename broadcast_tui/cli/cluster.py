@@ -48,6 +48,8 @@ def cluster(*, history: str = "", json: Annotated[bool, Parameter(negative=())] 
 
 def read(history: str) -> Sequence[NodeInfo]:
     """The servers, oldest first; at least one. Raises UsageError."""
+    if not history:
+        raise UsageError("Add the --history of the servers, such as --history redis://HOST:PORT.")
     if not is_redis(history):
         raise UsageError("--history: Only servers with redis://HOST:PORT form a cluster.")
     try:

@@ -35,12 +35,13 @@ from broadcast_tui.cli.diagnosis.terminal import (
     terminal_size,
     tmux_option,
 )
-from broadcast_tui.cli.errors import ExitCode
+from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import data_path
 from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.storage.preferences import state_dir
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.redis_settings import is_redis
 from broadcast_tui.tui.terminal.query import ask_terminal, raw_terminal
 
 SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILED: "✗", Status.SKIPPED: "-"}
@@ -76,6 +77,10 @@ def doctor(
         from broadcast_tui.cli.diagnosis.keys import show_keys
 
         return show_keys()
+    if is_redis(history):
+        raise UsageError(
+            "--history: doctor checks files only. For servers with Redis, use 'broadcast-tui cluster'."
+        )
     url = prompt_address(url)
     address = parse_address(url) if url else Address(DEFAULT_HOST, DEFAULT_PORT)
     security = connection.security(address)

@@ -157,3 +157,11 @@ async def test_errors_are_one_line_without_the_password(tmp_path: Path, history:
     [line] = outcome.err.splitlines()
     assert text in line
     assert "s3cret" not in line
+
+
+async def test_a_missing_history_is_named(tmp_path: Path) -> None:
+    outcome = await run("cluster", home=tmp_path)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == (
+        "broadcast-tui: Add the --history of the servers, such as --history redis://HOST:PORT.\n"
+    )

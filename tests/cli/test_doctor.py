@@ -64,13 +64,19 @@ async def test_secrets_are_not_printed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [(("ftp://x",), "ws://"), (("--keys",), "--keys needs a terminal"), (("--token-file", "/nope"), "/nope")],
+    [
+        (("ftp://x",), "ws://"),
+        (("--keys",), "--keys needs a terminal"),
+        (("--token-file", "/nope"), "/nope"),
+        (("--history", "redis://:s3cret@localhost"), "--history: doctor checks files only."),
+    ],
 )
 async def test_wrong_usage(tmp_path: Path, options: tuple[str, ...], text: str) -> None:
     outcome = await run("doctor", *options, home=tmp_path)
     assert (outcome.status, outcome.out) == (2, "")
     assert text in outcome.err
     assert len(outcome.err.splitlines()) == 1
+    assert "s3cret" not in outcome.err
 
 
 @pytest.mark.parametrize("text", ['[chat]\nnmae = "ana"\n', "[chat\n"])
