@@ -108,8 +108,6 @@ class UserConfig:
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         """Set the options of a command from its table, unless they already have a value."""
-        from cyclopts.config import Dict
-
         section = commands[0] if len(commands) == 1 else ""
         if section == "doctor":  # it reports mistakes in the file as a finding
             return
@@ -124,7 +122,7 @@ class UserConfig:
         # A given address replaces all parts of the address in the file.
         ignored = _ADDRESS if given.intersection({"URL", "--url", "--host", "--port"}) else ()
         values = {key: value for key, value in table.items() if key not in ignored}
-        Dict(values, use_commands_as_keys=False, source=str(self.file))(app, commands, arguments)
+        _set_options(values, self.file, app, commands, arguments)
 
 
 _ADDRESS = ("host", "port", "url")
@@ -247,7 +245,23 @@ class OptionsTable:
         known = {key.replace("_", "-"): value for key, value in self.table.items()}
         for key, value in known.items():
             _check_key(self.path, key, value, options)
-        Dict(known, source=str(self.path), use_commands_as_keys=False)(command, commands, arguments)
+        _set_options(known, self.path, command, commands, arguments)
+
+
+def _set_options(
+    values: Mapping[str, object],
+    path: Path,
+    app: App,
+    commands: tuple[str, ...],
+    arguments: ArgumentCollection,
+) -> None:
+    """Set the options of a command from the values of a file, unless they already have one."""
+    # Without the names of the commands around it, cyclopts would skip options that are named like a command:
+    # `history` of serve, `serve` of chat.
+    table = dict(values)
+    for name in reversed(commands):
+        table = {name: table}
+    Dict(table, source=str(path))(app, commands, arguments)
 
 
 def _check_key(path: Path, key: str, value: object, options: set[str]) -> None:

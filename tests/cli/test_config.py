@@ -61,6 +61,21 @@ def test_command_line_and_environment_override_the_file(
     assert admitted.max_new_per_minute == 60
 
 
+def test_options_named_like_a_command_are_set_by_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, own = tmp_path / "server.toml", tmp_path / "config.toml"
+    path.write_text('history = "memory"\n')
+    assert read_options(["serve", "--config", str(path)])["history"] == "memory"
+    assert read_options(["start", "--config", str(path)])["history"] == "memory"
+    assert read_options(["serve", "--config", str(path), "--history", "off"])["history"] == "off"
+    own.write_text('[serve]\nhistory = "off"\n[chat]\nserve = true\n')
+    monkeypatch.setenv("BROADCAST_TUI_CONFIG", str(own))
+    assert read_options(["serve"])["history"] == "off"
+    assert read_options(["start"])["history"] == "off"
+    assert read_options(["chat"])["serve"] is True
+
+
 def test_environment_names_the_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "server.toml"
     path.write_text("port = 9000\n")
@@ -92,6 +107,7 @@ def test_environment_names_the_config_file(tmp_path: Path, monkeypatch: pytest.M
         ('keep-posts = "abc"', ": 'abc' is not a whole number. See 'broadcast-tui"),
         ('config = "other.toml"', "config"),
         ('trusted-proxy = ["0.0.0.0/0"]', "0.0.0.0/0"),
+        ('history = "redis://localhost?no=1"', "No such option in a Redis URL"),
         ("port = 1\nport = 2", "is not valid TOML"),
         ("port =", "is not valid TOML"),
     ],
