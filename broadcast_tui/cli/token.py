@@ -48,17 +48,22 @@ def create(
     token, entry = create_token(store, name, role, expires)
     print(token)
     _print_note(f"Token of {entry.name} ({entry.role}, {validity(entry)}). It is not shown again.")
-    if command := _join_command(tokens, history):
+    for command in _join_commands(tokens, history):
         # Without the token: notes on standard error end up in logs.
         _print_note(f"{entry.name} enters it when asked by: {command}")
     return ExitCode.OK
 
 
-def _join_command(tokens: str, history: str) -> str:
-    """The command that joins the server last started with these tokens; empty if there is none."""
+def _join_commands(tokens: str, history: str) -> list[str]:
+    """The commands that join the servers with these tokens: those that run, or the one last started.
+
+    Of several that run, those that ask for a token, if there are any.
+    """
     place = "" if history else str(tokens_path(tokens))
-    infos = ServerInfo.known(data_path())
-    return next((info.address().command for info in infos if info.tokens == place), "")
+    infos = [info for info in ServerInfo.known(data_path()) if info.tokens == place]
+    running = [info for info in infos if info.is_running()] or infos[:1]
+    asking = [info for info in running if info.needs_token] or running
+    return [info.address().command for info in asking]
 
 
 @app.command(name="list")

@@ -17,6 +17,7 @@ from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.cli.invite import make_invite
 from broadcast_tui.cli.security import network_host
 from broadcast_tui.cli.server_info import ServerInfo, choose_port
+from broadcast_tui.cli.token import create
 from broadcast_tui.client import parse_address
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.qr_code import qr_lines
@@ -157,6 +158,30 @@ def test_port_is_that_of_the_server_that_runs(data: Path) -> None:
     (data / "server-x.json").write_text("{}")
     (data / "server-1.json").write_text("{")
     assert choose_port(data, None) == first
+
+
+def test_a_token_is_for_the_running_servers_that_ask_for_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("broadcast_tui.cli.token.data_path", lambda: data)
+    first, second, third = (unused_port() for _ in range(3))
+    known(data, first, age_s=30)
+    known(data, second, age_s=20)
+    known(data, third, age_s=10)
+    replace(info(data / "tokens.json", "127.0.0.1", needs_token=False), port=third).save(data)
+
+    def ports() -> list[int]:
+        create("mia", tokens=str(data / "tokens.json"))
+        lines = [line for line in capsys.readouterr().err.splitlines() if "enters it" in line]
+        return sorted(int(line.rpartition(":")[2]) for line in lines)
+
+    assert ports() == [third], "the last one that was started"
+    with listening(third):
+        assert ports() == [third]
+    with listening(second, third):
+        assert ports() == [second]
+    with listening(first, second, third):
+        assert ports() == sorted((first, second))
 
 
 async def test_invite_and_tokens_find_the_server(tmp_path: Path) -> None:
