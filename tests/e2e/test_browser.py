@@ -10,9 +10,10 @@ import pytest
 
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.server.token_store import TokenStore
-from broadcast_tui.tui.model.text.colors import color_index
+from broadcast_tui.tui.model.text.colors import NameHues
 from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.markup import TextStyle, styled_spans
+from broadcast_tui.tui.model.text.shown_text import shown_text
 from tests.e2e.conftest import HistoryServer, Open, ServerProcess
 from tests.support.browser import DESKTOP, PHONE, Browser, Page, chromium
 from tests.support.browser_person import (
@@ -225,6 +226,46 @@ async def test_markdown_is_that_of_the_terminal(browser: Browser, server: Server
             assert shown["hosts"] == list(real_hosts(line))
 
 
+BLOCKS = [
+    "Yes, it runs first:\n```sql\ncreate index;\n```",
+    "```\na\n```\nb **c**\n\n```py\nd *e*",
+    "see [the runbook](https://wiki.example.org/deploy), or [b.com](https://a.com/x)",
+]
+
+
+async def test_a_line_of_a_post_is_that_of_the_terminal(browser: Browser, server: ServerProcess) -> None:
+    async with person(browser, server.port, "ana") as page:
+        for text in (*MARKUP, *BLOCKS):
+            line = await page.run(f"{imported('markdown.js')}.then(m => m.plainLine({json.dumps(text)}))")
+            assert line == " ".join(shown_text(text).text.split())
+
+
+async def test_markers_are_copied_but_not_shown(browser: Browser, server: ServerProcess) -> None:
+    # The last of these links imitates another host.
+    text = "**b** `c` ~~d~~ [the runbook](https://wiki.example.org/deploy) [a.com](https://b.com/x)"
+    socket = v1_client(server.url, "tim")
+    first = post(socket, text)
+    post(socket, "ok", re=first)
+    async with person(browser, server.port, "ana") as page:
+        await sees(page, text, "ok")
+        quoted = "↪ tim: b c d the runbook wiki.example.org [a.com](https://b.com/x)"
+        assert await page.run("document.querySelector('.quote').textContent") == quoted
+        widths = (
+            "Array.from(document.querySelectorAll('.text .marker'), e => e.getBoundingClientRect().width)"
+        )
+        assert set(await page.run(widths)) == {0}
+        links = "Array.from(document.querySelectorAll('.text a'), a => [a.textContent, a.href, a.className])"
+        assert await page.run(links) == [
+            ["the runbook", "https://wiki.example.org/deploy", ""],
+            ["wiki.example.org", "https://wiki.example.org/deploy", "host"],
+            ["b.com", "https://b.com/x", ""],
+        ]
+        select = "getSelection().selectAllChildren(document.querySelector('.text'))"
+        assert await page.run(f"{select}; String(getSelection())") == text
+        assert await page.run("document.querySelector('.warning').textContent") == "⚠ Links to b.com"
+    socket.close()
+
+
 CODE = {
     "py": ("def f(x):  # it's 1\n    return 'a # b'", ["def", "# it's 1", "return", "'a # b'"]),
     "sql": ("select 42 from posts -- all", ["select", "42", "from", "-- all"]),
@@ -247,9 +288,32 @@ async def test_code_is_highlighted(browser: Browser, server: ServerProcess, lang
 
 async def test_names_have_the_colors_of_the_terminal(browser: Browser, server: ServerProcess) -> None:
     async with person(browser, server.port, "ana") as page:
-        for name in ("ana", "Bob", "zoë", "Élodie", "李雷", "guest-10", "Ken W", "ops_1", "x" * 48):
-            script = f"{imported('text.js')}.then(m => m.colorOf({json.dumps(name)}))"
-            assert await page.run(script) == color_index(name), name
+        names = ["ana", "Bob", "zoë", "Élodie", "李雷", "guest-10", "Ken W", "ops_1", "x" * 48]
+        names += ["ANA", "lea", "mira", "zoe", *(f"p{number}" for number in range(6)), "lea"]
+        expected, hues = NameHues(), "const hues = new m.NameHues();"
+        result = f"{json.dumps(names)}.map(name => [hues.of(name, true), hues.of(name), hues.of(name, true)])"
+        shown = await page.run(f"{imported('text.js')}.then(m => {{ {hues} return {result}; }})")
+        assert shown == [[expected.peek(name), expected.of(name), expected.peek(name)] for name in names]
+
+
+async def test_people_in_a_room_have_different_colors(browser: Browser, server: ServerProcess) -> None:
+    names = ["lea", "mira", "zoë"]
+    assert len({NameHues().of(name) for name in names}) == 1
+    sockets = [v1_client(server.url, name, presence=True) for name in names]
+    posts = [post(socket, f"hello from {name}") for name, socket in zip(names, sockets, strict=True)]
+    post(sockets[0], "/me agrees", re=posts[1])
+    async with person(browser, server.port, "ana") as page:
+        await sees_only(page, "#people-list bdi", "ana", *names)
+        await page.until("document.querySelectorAll('.post').length === 4")
+        colors: dict[str, set[str]] = {}
+        script = "Array.from(document.querySelectorAll('bdi[class]'), e => [e.textContent, e.className])"
+        for name, color in await page.run(script):
+            colors.setdefault(name, set()).add(color)
+        assert set(colors) == {"ana", *names}
+        assert all(len(each) == 1 for each in colors.values())
+        assert len(set.union(*colors.values())) == 4
+    for socket in sockets:
+        socket.close()
 
 
 STYLES_OF = """({ render }) => {
@@ -261,7 +325,8 @@ STYLES_OF = """({ render }) => {
     for (const child of node.childNodes) {
       const style = [...new Set(tags)].sort().join(' ');
       if (child.nodeType === 3) styles.push(...Array.from(child.data, () => style));
-      else walk(child, child.localName === 'div' ? tags : [...tags, child.className || child.localName]);
+      else if (child.localName === 'div') walk(child, tags);
+      else walk(child, [...tags, child.localName === 'span' ? child.className : child.localName]);
     }
   };
   walk(root, []);
@@ -271,6 +336,8 @@ STYLES_OF = """({ render }) => {
 
 def _tags(style: TextStyle) -> str:
     """The elements of a style. Backticks are not in the code."""
+    if style & TextStyle.HIDDEN:
+        return "marker"
     if style & TextStyle.MARK:
         style &= ~TextStyle.CODE
     names = {

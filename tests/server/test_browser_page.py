@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from broadcast_tui.server.web.browser_page import CONTENT_TYPES, INDEX, static_files
+from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, contrast
 from tests.support.raw_socket import raw_socket
 from tests.support.running import running_server
 
@@ -134,6 +135,22 @@ def test_scripts_make_no_markup_of_text(name: str) -> None:
     assert not re.search(forbidden, TEXTS[name])
     for address in re.findall(r'(?:from|import)\s*\(?\s*"([^"]+)"', TEXTS[name]):
         assert address.removeprefix("./") in TEXTS, f"{name} imports {address}"
+
+
+@pytest.mark.parametrize("is_dark", [True, False], ids=["dark", "light"])
+def test_colors_have_contrast(is_dark: bool) -> None:
+    dark, light, *_ = re.findall(r":root \{([^}]*)\}", TEXTS["style.css"])
+    colors = dict(re.findall(r"--([\w-]+): #([0-9a-f]+)", dark if is_dark else light))
+    rgb = {
+        name: tuple(bytes.fromhex(color if len(color) == 6 else "".join(char * 2 for char in color)))
+        for name, color in colors.items()
+    }
+    names = {f"c{number}" for number in range(13)}
+    assert len({rgb[name] for name in names}) == 13
+    for color in (*names, "text", "dim", "accent", "warn"):
+        for background in ("back", "panel", "raised", "mention"):
+            ratio = contrast(rgb[color], rgb[background])  # type: ignore[arg-type]
+            assert ratio >= MIN_CONTRAST, (color, background)
 
 
 def test_the_page_names_files_that_exist_and_no_other_host() -> None:

@@ -1,6 +1,7 @@
 // Notifications: only while the page is hidden, only if the user has asked for them, by default only of mentions.
 
 import { h } from "./dom.js";
+import { plainLine } from "./markdown.js";
 import { mentions, visibleLine } from "./text.js";
 
 const TEXT_MAX = 200;
@@ -29,7 +30,7 @@ export function notify(store, room, post, name, show) {
   if (level === "mentions" && !isMention(room, post, name)) return;
   try {
     const title = room.isDirect ? visibleLine(post.sender) : `${visibleLine(post.sender)} in ${visibleLine(room.title)}`;
-    const notification = new Notification(title, { body: visibleLine(post.text).slice(0, TEXT_MAX), tag: post.id });
+    const notification = new Notification(title, { body: plainLine(post.text).slice(0, TEXT_MAX), tag: post.id });
     notification.onclick = () => {
       window.focus();
       notification.close();

@@ -5,6 +5,7 @@ import { COMMANDS, parse, splitName } from "./commands.js";
 import { Connection } from "./connection.js";
 import { closeDialog, showPosts } from "./dialogs.js";
 import { byId, h, reconcile } from "./dom.js";
+import { plainLine } from "./markdown.js";
 import * as menus from "./menus.js";
 import { isWaitingFor, postOf } from "./posts.js";
 import { Session, roomName } from "./session.js";
@@ -15,6 +16,7 @@ import { nameElement, repliesOf, rowsOf } from "./view.js";
 
 const BOTTOM = 60; // pixels from the end of the log that count as its end
 const TYPING_MS = 3000;
+const COLORED_MAX = 13; // in larger rooms, the colors are for those who write
 const PEOPLE_SHOWN = 20; // joins and leaves are shown in rooms of up to this many people
 
 const store = openStore();
@@ -232,13 +234,15 @@ function drawRooms() {
 }
 
 function drawPeople() {
-  const rows = current.members.map(({ name, away }) => ({
+  const { hues, members } = current;
+  const isCrowd = members.length > COLORED_MAX;
+  const rows = members.map(({ name, away }) => ({
     key: name,
-    version: `${away} ${name === session.name} ${session.ignored.has(name)}`,
+    version: `${away} ${name === session.name} ${session.ignored.has(name)} ${hues.of(name, isCrowd)}`,
     make: () => {
       const about = away === undefined ? "" : visibleLine(away ? `away: ${away}` : "away");
       const isIgnored = session.ignored.has(name);
-      const content = [nameElement(name), h("small", {}, name === session.name ? ["you", about].filter(Boolean).join(", ") : isIgnored ? "ignored" : about)];
+      const content = [nameElement(name, hues, isCrowd), h("small", {}, name === session.name ? ["you", about].filter(Boolean).join(", ") : isIgnored ? "ignored" : about)];
       if (name === session.name) return h("li", {}, h("button", { onclick: openSettings }, ...content));
       return h("li", {}, h("button", { onclick: () => menus.openPerson(page, name) }, ...content));
     },
@@ -279,7 +283,7 @@ function drawQuestion() {
   const bar = byId("question");
   bar.hidden = !box || (box.bottom > shown.top && box.top < shown.bottom);
   if (bar.hidden) return;
-  bar.textContent = `${visibleLine(post.sender)} asks: ${visibleLine(post.text)}`;
+  bar.textContent = `${visibleLine(post.sender)} asks: ${plainLine(post.text)}`;
   bar.onclick = () => jump(current, post.id);
 }
 
@@ -358,7 +362,7 @@ async function jump(room, id) {
   }
   const frame = { type: "history", room: room.name, around: id, limit: 11 };
   const page = await attempt(() => session.request(frame));
-  if (page) showPosts(room.title, page.items.filter((item) => item.type === "message").map(postOf));
+  if (page) showPosts(room.title, page.items.filter((item) => item.type === "message").map(postOf), room.hues);
 }
 
 function setComposing(next) {
@@ -366,7 +370,7 @@ function setComposing(next) {
   byId("about").hidden = !next;
   if (!next) return;
   const { kind, post } = next;
-  byId("about-text").textContent = kind === "edit" ? "Editing your message" : `Reply to ${visibleLine(post.sender)}: ${visibleLine(post.text)}`;
+  byId("about-text").textContent = kind === "edit" ? "Editing your message" : `Reply to ${visibleLine(post.sender)}: ${plainLine(post.text)}`;
   if (kind === "edit") input.value = post.text;
   input.focus();
 }

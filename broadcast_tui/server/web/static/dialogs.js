@@ -1,6 +1,7 @@
 // The dialogs. One element shows them all, one at a time: the browser keeps the focus in it, and closes it on Escape.
 
 import { byId, h } from "./dom.js";
+import { plainLine } from "./markdown.js";
 import { visibleLine } from "./text.js";
 import { nameElement, textElements, timeElement } from "./view.js";
 
@@ -90,15 +91,15 @@ export function askName({ name, reason, needsToken, submit }) {
   open(needsToken ? "A token is needed" : "What is your name?", [...about, form(fields, [["Enter", submit]])], { isRequired: true });
 }
 
-/** What can be done with a post. `actions` are pairs of a label and a function. */
-export function postMenu(post, actions, react) {
+/** What can be done with a post, by its author and time. `actions` are pairs of a label and a function. */
+export function postMenu(author, at, actions, react) {
   const run = (key) => {
     closeDialog();
     react(key);
   };
   const emoji = EMOJI.map((key) => h("button", { "aria-label": `React with ${key}`, onclick: () => run(key) }, key));
   const own = form([{ label: "Another reaction", maxLength: 16 }], [["React", (key) => key && run(key)]], "inline");
-  const title = h("span", {}, nameElement(post.sender), ", ", timeElement(post.at, true));
+  const title = h("span", {}, author, ", ", timeElement(at, true));
   open(title, [menu(actions), h("div", { className: "chips" }, ...emoji), own]);
 }
 
@@ -111,34 +112,30 @@ export function confirm(question, label, action, asksReason = false) {
   open(question, [form(asksReason ? [{ label: "Reason (optional)", maxLength: 120 }] : [], [[label, run], ["Cancel", closeDialog]])]);
 }
 
-/** Search a room; `find` resolves to posts, `show` shows one. */
-export function searchRoom(title, query, find, show) {
+/** Search a room with these colors of names; `find` resolves to posts, `show` shows one. */
+export function searchRoom(title, hues, query, find, show) {
   const results = h("div", { className: "stack", "aria-live": "polite" });
   const run = async (words) => {
     if (!words) return;
     const posts = await find(words);
-    results.replaceChildren(...(posts.length ? posts.map((post) => resultElement(post, () => show(post))) : ["Nothing was found."]));
+    results.replaceChildren(...(posts.length ? posts.map((post) => h("button", { className: "result", onclick: () => show(post) }, ...resultContent(post, hues, true))) : ["Nothing was found."]));
   };
   const search = form([{ label: "Words", enterKeyHint: "search", value: query, maxLength: 500 }], [["Search", run]], "inline");
   open(`Search in ${title}`, [search, results]);
   if (query) search.requestSubmit();
 }
 
-/** Show posts that are not loaded. */
-export function showPosts(title, posts) {
-  const children = posts.length ? posts.map((post) => h("div", {}, ...resultContent(post))) : ["There are none."];
+/** Show posts that are not loaded, of a room with these colors of names. */
+export function showPosts(title, posts, hues) {
+  const children = posts.length ? posts.map((post) => h("div", {}, ...resultContent(post, hues))) : ["There are none."];
   open(title, [h("div", { className: "stack" }, ...children)]);
 }
 
-function resultElement(post, onclick) {
-  return h("button", { className: "result", onclick }, ...resultContent(post, true));
-}
-
-function resultContent(post, isPlain = false) {
-  const meta = h("div", { className: "meta" }, h("strong", {}, nameElement(post.sender)), timeElement(post.at, true));
+function resultContent(post, hues, isPlain = false) {
+  const meta = h("div", { className: "meta" }, h("strong", {}, nameElement(post.sender, hues, true)), timeElement(post.at, true));
   const text = post.deleted ? "This message was deleted." : post.text;
   // A button must not contain links.
-  const content = isPlain ? [h("div", { className: "text" }, visibleLine(text))] : textElements(text).filter(Boolean);
+  const content = isPlain ? [h("div", { className: "text" }, plainLine(text))] : textElements(text);
   return [meta, ...content];
 }
 

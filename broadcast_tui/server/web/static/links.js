@@ -54,9 +54,9 @@ function asciiHost(written) {
   }
 }
 
-/** Whether the title of a link contains a host other than `host` or one of its parent domains. */
+/** Whether the title of a link contains a host other than `host` or one of its parent domains, as it is shown. */
 export function isSpoofed(title, host) {
-  for (const match of title.matchAll(HOST_IN_TITLE)) {
+  for (const match of title.replace(/`/g, "").matchAll(HOST_IN_TITLE)) {
     const shown = asciiHost(match[1] ?? match[2] ?? match[3]).replace(/^www\./, "");
     if (host !== shown && !host.endsWith(`.${shown}`)) return true;
   }

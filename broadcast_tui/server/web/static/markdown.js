@@ -1,15 +1,17 @@
 // Markdown in a post: bold, italic, strikethrough, code, links, code blocks; the rules of the terminal client.
 //
-// The text is shown as written, character by character: markup only sets styles and hides nothing. A marker
-// opens after a space or punctuation and closes before one: `snake_case`, 2*3*4 and *.py are unchanged. Only code
-// blocks extend over several lines. Parsing is linear in the text.
+// Markers, and what a link has besides its text and host, are in the page but have no width: a selection that is
+// copied is the text as written. A marker opens after a space or punctuation and closes before one: `snake_case`,
+// 2*3*4 and *.py are unchanged. Only code blocks extend over several lines. Parsing is linear in the text.
 
 import { h } from "./dom.js";
 import { isSpoofed, targetOf } from "./links.js";
+import { visible } from "./text.js";
 
 const CHARS_MAX = 20_000; // longer texts are not parsed
 const SPANS_MAX = 1000; // in one line
 const CODE_MAX = 8000; // longer code is not highlighted
+const LINE_MAX = 500; // of a text on a single line
 const SIGNS = /[*_~`]|:\/\//;
 const FENCE = /^ {0,3}(`{3,})([^`]*)$/;
 const URL_SOURCE = "https?://(?:[^\\s<>\"`()]|\\([^\\s<>\"`()]*\\))+";
@@ -56,6 +58,14 @@ export function render(text) {
   return { nodes, hosts };
 }
 
+/** The beginning of a text on a single line, without markup. */
+export function plainLine(text) {
+  const line = h("p", {}, ...render(visible(text.slice(0, LINE_MAX))).nodes.flatMap((node) => [node, " "]));
+  for (const marker of line.querySelectorAll(".marker")) marker.remove();
+  for (const host of line.querySelectorAll(".host")) host.prepend(" ");
+  return line.textContent.replace(/\s+/g, " ").trim();
+}
+
 /** The nodes of a code block: comments, strings, numbers and words that are common to many languages. */
 function highlighted(code, language) {
   const [name] = language.trim().toLowerCase().split(/\s/);
@@ -95,23 +105,24 @@ function inline(line, hosts) {
     for (const span of cuts.get(place).ends) active.delete(span);
     for (const span of cuts.get(place).starts) if (span.end > place) active.add(span);
     const piece = line.slice(place, places[i + 1] ?? line.length);
-    if (piece) nodes.push([...active].reduce((node, span) => wrap(node, span), piece));
+    const marker = [...active].find(({ tag }) => tag === "marker");
+    if (piece) nodes.push((marker ? [marker] : [...active]).reduce(wrap, piece));
   });
   return nodes;
 }
 
-function wrap(node, { tag, href }) {
-  if (tag === "mark") return h("span", { className: "markup" }, node);
+function wrap(node, { tag, href, className }) {
+  if (tag.startsWith("mark")) return h("span", { className: tag, "aria-hidden": tag === "marker" }, node);
   if (tag !== "a") return h(tag, {}, node);
-  return h("a", { href, target: "_blank", rel: "noopener noreferrer" }, node);
+  return h("a", { href, className, target: "_blank", rel: "noopener noreferrer" }, node);
 }
 
 function* parse(line, hosts) {
   const codes = codeSpans(line);
   for (const { start, end, ticks } of codes) {
-    yield { start, end: start + ticks, tag: "mark" };
+    yield { start, end: start + ticks, tag: "marker" };
     yield { start: start + ticks, end: end - ticks, tag: "code" };
-    yield { start: end - ticks, end, tag: "mark" };
+    yield { start: end - ticks, end, tag: "marker" };
   }
   const opened = new Map();
   let code = 0;
@@ -134,7 +145,7 @@ function* parse(line, hosts) {
       const end = start + 1 + title.length;
       if (codes.some((span) => span.start > start && span.start < end && span.end > end)) TOKEN.lastIndex = start + 1;
       else yield* titledLink(start, whole, title, address, hosts);
-    } else yield { start, end: start + 1, tag: "mark" };
+    } else yield { start, end: start + 1, tag: "marker" };
   }
 }
 
@@ -146,9 +157,9 @@ function* marker(line, sign, start, opened) {
   const after = end < line.length ? String.fromCodePoint(line.codePointAt(end)) : " ";
   const first = opened.get(sign);
   if (first && !/\s/.test(before) && !isLetter(after) && first.end < start) {
-    yield { start: first.start, end: first.end, tag: "mark" };
+    yield { start: first.start, end: first.end, tag: "marker" };
     for (const tag of KINDS[sign]) yield { start: first.end, end: start, tag };
-    yield { start, end, tag: "mark" };
+    yield { start, end, tag: "marker" };
     for (const [other, span] of opened) if (span.start >= first.start) opened.delete(other);
   } else if (!/\s/.test(after) && !isLetter(before)) opened.set(sign, { start, end });
 }
@@ -163,13 +174,17 @@ function* titledLink(start, whole, title, address, hosts) {
   if (target && (target.misleading || isSpoofed(title, target.host))) hosts.add(target.host);
   if (!target?.href) return;
   const text = start + 1;
-  const shift = text + title.length + 2;
+  const end = text + title.length;
+  const shift = end + 2;
+  const link = { tag: "a", href: target.href };
   const isAddress = title.includes("://") || title.toLowerCase().includes("www.") || isSpoofed(title, target.host);
-  if (title.trim() && !isAddress) yield { start: text, end: text + title.length, tag: "a", href: target.href };
-  yield { start, end: text, tag: "mark" };
-  yield { start: text + title.length, end: shift + target.start, tag: "mark" };
-  yield { start: shift + target.start, end: shift + target.end, tag: "a", href: target.href };
-  yield { start: shift + target.end, end: start + whole.length, tag: "mark" };
+  const isShort = title.trim() && !isAddress;
+  const tag = isShort ? "marker" : "markup";
+  if (isShort) yield { ...link, start: text, end };
+  yield { start, end: text, tag };
+  yield { start: end, end: shift + target.start, tag };
+  yield { ...link, start: shift + target.start, end: shift + target.end, className: isShort ? "host" : "" };
+  yield { start: shift + target.end, end: start + whole.length, tag };
 }
 
 /** Start, end and number of backticks of each code span. */

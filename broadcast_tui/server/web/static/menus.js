@@ -35,7 +35,7 @@ export function openPost(page, post) {
   actions.push([post.pinned ? "Unpin" : "Pin", () => pin(page, post)]);
   if (navigator.clipboard) actions.push(["Copy the text", () => copy(page, post.text)]);
   if (!isOwn) actions.push([`About ${visibleLine(post.sender)}…`, () => openPerson(page, post.sender)]);
-  postMenu(post, actions, (key) => session.note(room, post.id, "react", { key }));
+  postMenu(nameElement(post.sender, room.hues), post.at, actions, (key) => session.note(room, post.id, "react", { key }));
 }
 
 export function pin({ session, room }, post) {
@@ -86,7 +86,7 @@ export async function openPerson(page, name) {
   const ignore = [isIgnored ? "Stop ignoring" : "Ignore", () => session.ignore(name, !isIgnored)];
   const actions = menu([["Write a direct message", () => page.openDirect(name)], ignore]);
   const moderation = h("section", {});
-  open(nameElement(name), [about, actions, moderation]);
+  open(nameElement(name, room?.hues, true), [about, actions, moderation]);
   if (!session.token) return;
   const bans = await session.bans().catch(() => null);
   if (!bans || !moderation.isConnected) return;
@@ -154,7 +154,7 @@ export function openRoom(page) {
 export async function showPinned(page) {
   const { session, room } = page;
   const answer = await page.attempt(() => session.request({ type: "history", room: room.name, pinned: true, limit: 50 }));
-  if (answer) showPosts("Pinned messages", answer.items.map(postOf));
+  if (answer) showPosts("Pinned messages", answer.items.map(postOf), room.hues);
 }
 
 /** A question whose answers are counted. */
@@ -226,7 +226,7 @@ export async function browse(page) {
 export function search(page, query = "") {
   const { session, room } = page;
   const find = async (words) => (await session.request({ type: "search", room: room.name, query: words, limit: 30 })).items.map(postOf).reverse();
-  searchRoom(visibleLine(room.title), query, find, (post) => page.jump(room, post.id));
+  searchRoom(visibleLine(room.title), room.hues, query, find, (post) => page.jump(room, post.id));
 }
 
 /** Ask for a name, or for a token if the server wants one; then `enter`. */

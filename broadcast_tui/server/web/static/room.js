@@ -3,6 +3,7 @@
 import { Cursor } from "./cursor.js";
 import { followed, formatPosition, parsePosition } from "./position.js";
 import { applyNote, forgetNotesAbove, merge, postOf } from "./posts.js";
+import { NameHues } from "./text.js";
 
 const POSTS_MAX = 1500;
 const LINES_MAX = 200;
@@ -15,6 +16,7 @@ export class Room {
   topic = "";
   online = 0;
   members = [];
+  hues = new NameHues();
   other = ""; // of a room for direct messages: the name of the other person
   hasOlder = false;
   isLoading = false; // older posts

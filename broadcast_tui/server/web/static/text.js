@@ -53,11 +53,35 @@ const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
   return byte;
 });
 
-/** A number from 0 to 12 for the color of a name, as in the terminal unless other scripts imitate Latin letters. */
-export function colorOf(name) {
+/**
+ * The hues of the names in one room: different ones, as long as there are any left. A name keeps its hue, the free
+ * one nearest to that of its hash: as in the terminal unless other scripts imitate Latin letters.
+ */
+export class NameHues {
+  #taken = new Array(13); // keys of names
+
+  /** A number from 0 to 12; with `isGuest`, a name without a hue takes none. */
+  of(name, isGuest = false) {
+    const key = keyOf(name);
+    const wanted = crcOf(key) % 13;
+    const known = this.#taken.indexOf(key);
+    if (known >= 0) return known;
+    if (isGuest) return wanted;
+    const distance = (hue) => Math.abs(((hue - wanted + 19) % 13) - 6);
+    const nearest = [...this.#taken.keys()].sort((one, other) => distance(one) - distance(other));
+    const hue = nearest.find((each) => !this.#taken[each]) ?? wanted;
+    this.#taken[hue] ??= key;
+    return hue;
+  }
+}
+
+function keyOf(name) {
   const bare = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  const key = bare.replace(/[01]/g, (digit) => (digit === "0" ? "o" : "l"));
-  let crc = 0xffffffff;
+  return bare.replace(/[01]/g, (digit) => (digit === "0" ? "o" : "l"));
+}
+
+function crcOf(key) {
+  let crc = -1;
   for (const byte of new TextEncoder().encode(key)) crc = CRC[(crc ^ byte) & 255] ^ (crc >>> 8);
-  return ((crc ^ 0xffffffff) >>> 0) % 13;
+  return ~crc >>> 0;
 }

@@ -1,9 +1,9 @@
 // The rows of a room's log: days, the unread line, posts, and the lines between them.
 
 import { h } from "./dom.js";
-import { render } from "./markdown.js";
+import { plainLine, render } from "./markdown.js";
 import { dateOf, isOpen } from "./posts.js";
-import { colorOf, mentions, visible, visibleLine } from "./text.js";
+import { NameHues, mentions, visible, visibleLine } from "./text.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const ACTION = "/me "; // how an action begins, as on the wire
@@ -88,7 +88,7 @@ function postRow(post, room, own, act, context) {
   return {
     key: `post ${post.seq}`,
     version: JSON.stringify([own.name, post, quoted?.text, quoted?.sender, context, isWhole, isOpen(post)]),
-    make: () => postElement(post, quoted, own.name, act, { ...context, isWhole }),
+    make: () => postElement(post, quoted, own.name, act, room.hues, { ...context, isWhole }),
   };
 }
 
@@ -96,13 +96,13 @@ function pendingRows(room, own, act, isShown) {
   const entries = [...room.expected.values(), ...own.outbox.of(room.name)];
   return entries.filter(({ frame }) => frame.type === "message" && isShown(frame)).map((entry) => {
     const isUnsure = own.outbox.isUnsure(entry);
-    return { key: `own ${entry.nonce}`, version: String(isUnsure), make: () => pendingElement(entry, own.name, isUnsure, act) };
+    return { key: `own ${entry.nonce}`, version: String(isUnsure), make: () => pendingElement(entry, nameElement(own.name, room.hues), isUnsure, act) };
   });
 }
 
-/** A name in its color. It cannot change the direction of what surrounds it. */
-export function nameElement(name) {
-  return h("bdi", { className: `c${colorOf(name)}` }, visibleLine(name));
+/** A name in its color: that in a room, or before others take it. It cannot change the direction around it. */
+export function nameElement(name, hues = new NameHues(), isGuest = false) {
+  return h("bdi", { className: `c${hues.of(name, isGuest)}` }, visibleLine(name));
 }
 
 /** The text of a post, with a warning below it if a link imitates another host. */
@@ -118,17 +118,17 @@ export function timeElement(at, full = false) {
   return h("time", { dateTime: at.toISOString(), title: DAY_TIME.format(at) }, shown);
 }
 
-function postElement(post, quoted, ownName, act, { follows: isNext, replies, isWhole, isThread }) {
+function postElement(post, quoted, ownName, act, hues, { follows: isNext, replies, isWhole, isThread }) {
   const isMention = post.sender !== ownName && mentions(post.text, ownName);
   const isAction = !post.deleted && post.text.startsWith(ACTION);
   const kinds = { deleted: post.deleted, mention: isMention, next: isNext, action: isAction, own: post.sender === ownName };
   const classes = Object.keys(kinds).filter((kind) => kinds[kind]);
-  const meta = h("div", { className: "meta" }, h("strong", {}, nameElement(post.sender)), timeElement(post.at));
+  const meta = h("div", { className: "meta" }, h("strong", {}, nameElement(post.sender, hues)), timeElement(post.at));
   if (post.edited) meta.append(h("small", {}, "edited"));
   if (post.pinned) meta.append(h("small", {}, `📌 pinned by ${visibleLine(post.pinned.by)}`));
   const element = h("article", { className: ["post", ...classes].join(" "), tabIndex: -1 });
   element.dataset.seq = post.seq;
-  if (post.re && !isThread) element.append(quoteElement(post, quoted, act));
+  if (post.re && !isThread) element.append(quoteElement(post, quoted, act, hues));
   element.append(meta);
   if (post.deleted) {
     const reason = post.deleted.reason ? `: ${visibleLine(post.deleted.reason)}` : ".";
@@ -137,7 +137,7 @@ function postElement(post, quoted, ownName, act, { follows: isNext, replies, isW
   }
   const isGone = post.seq < 0; // of a former log: nothing can be done with it
   const [text, warning] = textElements(isAction ? post.text.slice(ACTION.length) : post.text);
-  if (isAction) text.prepend(nameElement(post.sender), " ");
+  if (isAction) text.prepend(nameElement(post.sender, hues), " ");
   element.append(...[text, warning].filter(Boolean));
   const lines = post.text.split("\n").length;
   if (!isWhole && (lines > FOLD_LINES || post.text.length > FOLD_CHARS)) {
@@ -163,9 +163,8 @@ function postElement(post, quoted, ownName, act, { follows: isNext, replies, isW
   return element;
 }
 
-function quoteElement(post, quoted, act) {
-  const text = quoted && (quoted.deleted ? "deleted" : visibleLine(quoted.text).slice(0, 200));
-  const parts = quoted ? [nameElement(quoted.sender), `: ${text}`] : ["an earlier message"];
+function quoteElement(post, quoted, act, hues) {
+  const parts = quoted ? [nameElement(quoted.sender, hues), `: ${quoted.deleted ? "deleted" : plainLine(quoted.text)}`] : ["an earlier message"];
   return h("button", { className: "quote", onclick: () => act("jump", post, post.re), "data-focus": "quote" }, "↪ ", ...parts);
 }
 
@@ -188,8 +187,8 @@ function questionElements(post, ownName, act) {
 function pendingElement(entry, name, isUnsure, act) {
   const { message } = entry.frame;
   const state = isUnsure ? "It is not known whether this was sent." : "sending…";
-  const meta = h("div", { className: "meta" }, h("strong", {}, nameElement(name)), h("small", {}, state));
-  const element = h("article", { className: "post pending", tabIndex: -1 }, meta, ...textElements(message).filter(Boolean));
+  const meta = h("div", { className: "meta" }, h("strong", {}, name), h("small", {}, state));
+  const element = h("article", { className: "post pending", tabIndex: -1 }, meta, ...textElements(message));
   if (isUnsure) {
     const button = (label, again) => h("button", { onclick: () => act("unsure", null, { nonce: entry.nonce, again }) }, label);
     element.append(h("div", { className: "chips" }, button("Send again", true), button("Discard", false)));

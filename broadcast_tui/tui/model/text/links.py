@@ -192,8 +192,8 @@ def real_hosts(text: str) -> tuple[str, ...]:
 
 
 def is_spoofed(title: str, host: str) -> bool:
-    """Whether `title` contains a host other than `host` or one of its parent domains."""
-    for match in _HOST_IN_TITLE.finditer(title):
+    """Whether `title` contains a host other than `host` or one of its parent domains, as it is shown."""
+    for match in _HOST_IN_TITLE.finditer(title.replace("`", "")):
         shown = ascii_host(match["sure"] or match["host"] or match["more"]).removeprefix("www.")
         if host != shown and not host.endswith(f".{shown}"):
             return True

@@ -106,6 +106,7 @@ def test_a_host_is_letters_digits_and_dots_or_nothing(text: str) -> None:
         "www.paypal.example",
         "p\u0430ypal.com",
         "evil.example.com",
+        "pay`pal`.com",
     ],
 )
 def test_a_title_that_imitates_another_host_is_detected(title: str) -> None:
