@@ -196,7 +196,7 @@ def _state(seq: int, target: _Target) -> tuple[Any, ...]:
 
 
 class Appended(NamedTuple):
-    """An entry that was appended or a change that was made, and its result."""
+    """An entry that was appended or a change that was made, perhaps by an earlier copy, and its result."""
 
     at: float
     """Monotonic time in seconds."""
@@ -253,6 +253,8 @@ class Batch:
         """Index, room and place of the entries that the script appends."""
         self._changes: list[tuple[int, str, AppendResult]] = []
         """Index, room and result of changes without an entry."""
+        self._resent: list[tuple[int, str]] = []
+        """Index and `seq:at` of entries and changes of which an earlier copy was read."""
         self._nonce = ""
         for place, index in enumerate(indexes):
             if not self._add(index, entries[index]):
@@ -275,6 +277,7 @@ class Batch:
             self._appended.append((index, entry.room, len(room.entries)))
         elif seen := room.stored.seen.get(key):
             self.results[index] = _copy_result(room.epoch, seen)
+            self._resent.append((index, seen))
             return True
         elif room.is_later(entry.re):
             return False
@@ -342,7 +345,7 @@ class Batch:
         return [room.packed() for room in self._rooms.values() if room.is_changed]
 
     def finish(self, reply: Sequence[Any], now: float) -> tuple[dict[str, NewEntries], list[Appended]]:
-        """The new entries of each room, and what has changed; completes `results`.
+        """The new entries of each room, and what is acknowledged; completes `results`.
 
         Args:
             reply: The result of the script.
@@ -366,6 +369,7 @@ class Batch:
             epoch, seqs, entries = placed[name]
             if (new_entry := entries[place - 1]) is None:
                 results[index] = _copy_result(epoch, seqs[place - 1])
+                appended += self._known(index, seqs[place - 1], now)
                 continue
             given = source[index]
             result = results[index] = AppendResult(new_entry.position, timestamp(given.at), dup=False)
@@ -379,10 +383,28 @@ class Batch:
                 post=_with_seq(result.post, epoch, seqs),
             )
             appended.append(Appended(now, given, results[index], self._target(given)))
+        for index, seen in self._resent:
+            appended += self._known(index, seen, now)
         for index, copy in self._copies.items():
             first = results[copy]
             results[index] = AppendResult(first.position, first.at_text, dup=True)
         return news, appended
+
+    def _known(self, index: int, seen: str, now: float) -> list[Appended]:
+        """An entry or a change with an earlier copy at `seq:at`, as that one was appended.
+
+        This node acknowledges it, as the one that has appended it may be gone. Empty if its post is unknown.
+        """
+        entry, result = self._source[index], self.results[index]
+        target = None
+        if entry.re:
+            target = self._rooms[entry.room].find_post(entry.re)
+            if target is None:
+                return []
+            if result.position.seq == entry.re:  # a change without an entry
+                result = msgspec.structs.replace(result, post=target)
+        at = datetime_of(int(seen.partition(":")[2]))
+        return [Appended(now, msgspec.structs.replace(entry, at=at), result, target)]
 
 
 def _is_outdated(edit: NewNote, post: Post | None) -> bool:

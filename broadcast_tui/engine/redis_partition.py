@@ -203,7 +203,7 @@ class RedisPartition:
             else:
                 if is_healing:  # what was read must be of the life in which it is healed
                     await self._look()
-                batch.finish((), 0.0)
+                _, appended = batch.finish((), time.monotonic())
             self._healing.remember(appended)
             results |= batch.results
             rest = batch.rest

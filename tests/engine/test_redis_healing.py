@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine import redis_engine, redis_healing
 from broadcast_tui.engine.redis_engine import RedisEngine
 from broadcast_tui.engine.redis_scripts import APPEND
-from tests.engine.test_redis_engine import Open, cli, engines, new_post, note, server, stored
-from tests.support.redis_server import RedisServer, needs_redis
+from tests.engine.test_redis_engine import Open, cli, engines, new_post, note, restart, server, stored
+from tests.support.redis_server import NO_FILE, RedisServer, needs_redis, running
 from tests.support.running import eventually
 
 __all__ = ["engines", "server"]
@@ -39,6 +40,12 @@ async def lose_everything(server: RedisServer) -> None:
 async def look(engine: RedisEngine) -> None:
     """Compare the life with that of Redis, and heal."""
     await engine._partitions[0].look()
+
+
+async def posts(engine: RedisEngine) -> list[Post]:
+    """The posts in the log without `filler`."""
+    found = [entry for entry in await engine.read("lobby", limit=100) if isinstance(entry, Post)]
+    return [post for post in found if post.text != "filler"]
 
 
 async def texts(engine: RedisEngine) -> list[str]:
@@ -165,7 +172,71 @@ async def test_another_attempt_heals_what_the_first_one_would_have_healed(
     assert not fails
     monkeypatch.setattr(redis_healing, "HEAL_S", -1.0)
     await look(engine)
-    [post] = [entry for entry in await engine.read("lobby", limit=10) if isinstance(entry, Post)]
-    assert post.text == "a"
+    assert await texts(engine) == ["a"]
     await engine.append([new_post("b")])
     await eventually(lambda: not engine._partitions[0]._healing._recent)
+
+
+@pytest.mark.parametrize("kind", [NoteKind.EDIT, NoteKind.REACT])
+async def test_who_acknowledges_a_resend_heals_it(engines: Open, server: RedisServer, kind: NoteKind) -> None:
+    """The node that has stored it may be gone."""
+    gone, other = await engines(server.url), await engines(server.url)
+    text = "the" if kind is NoteKind.EDIT else "👍"
+    await gone.append([new_post("filler"), new_post("teh", nonce="n")])
+    await gone.append([note(kind, 2, text, nonce="e")])
+    [post, change] = await other.append([new_post("teh", nonce="n"), note(kind, 2, text, nonce="e")])
+    assert post.dup
+    assert change.dup
+    before = (await gone.posts("lobby", [2]))[0]
+    await lose_everything(server)
+    await look(other)
+    [after] = await posts(other)
+    assert (after.text, after.at, after.state.reactions) == (before.text, before.at, before.state.reactions)
+    assert (after.text == "the") == (kind is NoteKind.EDIT)
+    await look(gone)
+    assert await texts(gone) == [before.text, "filler"]
+
+
+async def test_a_change_that_a_resend_acknowledges_is_healed_though_its_post_is_left(
+    engines: Open, tmp_path: Path
+) -> None:
+    redis = RedisServer(tmp_path / "redis", *NO_FILE)
+    with running(redis):
+        gone, other = await engines(redis.url), await engines(redis.url)
+        await gone.append([new_post("a")])
+        await cli(redis, "SAVE")
+        react = note(NoteKind.REACT, 1, "👍", nonce="e")
+        await gone.append([react])
+        [result] = await other.append([react])
+        assert result.dup
+        await restart(redis)
+        await other.append([new_post("filler")])
+        [post] = await posts(other)
+        assert post.state.reactions["👍"].names == ("ana",)
+
+
+async def test_what_was_healed_by_an_attempt_that_failed_stays_remembered(
+    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await engines(server.url)
+    await engine.append([new_post("a", nonce="n")])
+    await lose_everything(server)
+    writer = engine._partitions[0]._writer
+    run, fails = writer.run, [True]
+
+    async def run_and_fail(script: object, *arguments: Any, **options: Any) -> object:
+        reply = await run(script, *arguments, **options)  # type: ignore[arg-type]
+        if script is APPEND and engine._partitions[0]._healing_life and fails:
+            fails.pop()
+            await writer.close()
+            raise ConnectionError
+        return reply
+
+    monkeypatch.setattr(writer, "run", run_and_fail)
+    with pytest.raises(EngineError):
+        await look(engine)
+    await look(engine)
+    assert not fails
+    await lose_everything(server)
+    await look(engine)
+    assert await texts(engine) == ["a"]
