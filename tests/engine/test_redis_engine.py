@@ -565,9 +565,9 @@ async def test_nothing_is_acknowledged_before_a_replica_has_it(
 async def test_a_primary_that_hangs_is_an_error_in_time_with_replicas_too(
     engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    engine = await engines(f"{server.url}?replicas=1&append_timeout=0.5")
     monkeypatch.setattr(redis_writer, "TIMEOUT_S", 0.1)
     monkeypatch.setattr(redis_writer, "WAIT_S", 0.1)
-    engine = await engines(f"{server.url}?replicas=1&append_timeout=0.5")
     server.pause()
     try:
         with pytest.raises(EngineError, match="does not respond"):
