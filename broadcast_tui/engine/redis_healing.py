@@ -25,12 +25,11 @@ from broadcast_tui.engine.redis_scripts import FETCH, READ
 from broadcast_tui.engine.store_stats import StoreStats
 
 HEAL_S = 5.0
-"""Time for which acknowledged entries are appended again if Redis loses them."""
-WAIT_S = 30.0
-"""Time for which changes wait for their post.
-
-Another node may notice the loss of a post up to `HEAL_S` after it, and then need some time to append it.
-"""
+"""Time before the last answer of Redis. What was acknowledged since then is appended again if it is lost."""
+OUTAGE_S = 30.0
+"""Maximum age of entries that are appended again after an outage."""
+WAIT_S = OUTAGE_S + 10.0
+"""Time for which changes wait for their post, which another node may append again that late."""
 WAITING_MAX = 10_000
 """Maximum number of entries that wait."""
 GROUP_MAX = 1_000
@@ -112,8 +111,8 @@ class Healing:
         self._on_waiting = waiting
         self._recent: deque[Appended] = deque()
         self._is_healing = False
-        self._has_noticed = False
-        """Whether a loss was noticed, and is not healed yet."""
+        self._confirmed_at = 0.0
+        """Monotonic time at which Redis was last seen to have everything."""
         self._waiting: list[Appended] = []
         """Entries about posts that are not in the log again; `at` is when they began to wait."""
         self._counted = 0
@@ -122,21 +121,24 @@ class Healing:
         """Remember acknowledged entries for some seconds."""
         self._recent += appended
         if not self._is_healing:
-            self._has_noticed = False
-            self._forget(time.monotonic())
+            self.confirm()
 
-    def _forget(self, now: float) -> None:
-        while self._recent and now - self._recent[0].at > HEAL_S:
+    def confirm(self) -> None:
+        """Note that Redis still has what it had."""
+        self._confirmed_at = time.monotonic()
+        self._forget()
+
+    def _forget(self) -> None:
+        oldest = max(self._confirmed_at - HEAL_S, time.monotonic() - OUTAGE_S)
+        while self._recent and self._recent[0].at < oldest:
             self._recent.popleft()
 
     async def heal(self) -> None:
         """Append again what is gone. Raises EngineError and what commands raise; then call it again."""
-        if not self._has_noticed:  # another attempt heals what the first one would have healed
-            self._forget(time.monotonic())
-        self._is_healing = self._has_noticed = True
+        self._forget()
+        self._is_healing = True
         try:
             await self._heal()
-            self._has_noticed = False
         finally:
             self._is_healing = False
             self._count_waiting()

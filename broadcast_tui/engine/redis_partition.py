@@ -298,6 +298,7 @@ class RedisPartition:
                 self.life = former
                 raise
         self.life = life
+        self._healing.confirm()
 
     async def _heal(self, work: Callable[[], Awaitable[None]]) -> None:
         """Append entries again, in the current life only: in another one their posts have other numbers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from broadcast_tui.engine.redis_engine import RedisEngine
 from broadcast_tui.engine.redis_scripts import APPEND
 from tests.engine.test_redis_engine import Open, cli, engines, new_post, note, restart, server, stored
 from tests.support.redis_server import NO_FILE, RedisServer, needs_redis, running
-from tests.support.running import eventually
 
 __all__ = ["engines", "server"]
 pytestmark = needs_redis
@@ -149,32 +149,48 @@ async def test_the_newest_edits_wait_if_there_are_too_many(
     assert await texts(editor) == ["them"]
 
 
-async def test_another_attempt_heals_what_the_first_one_would_have_healed(
-    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+class Clock:
+    """The clock of healing."""
+
+    def __init__(self) -> None:
+        self.later_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.later_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(redis_healing, "time", clock)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("outage_s", "expected"), [(redis_healing.OUTAGE_S / 2, ["a"]), (redis_healing.OUTAGE_S, [])]
+)
+async def test_an_outage_does_not_count_as_age(
+    engines: Open, server: RedisServer, clock: Clock, outage_s: float, expected: list[str]
 ) -> None:
-    """However long it takes until one succeeds."""
+    """A failover may take longer than entries are remembered."""
     engine = await engines(server.url)
     await engine.append([new_post("a")])
     await lose_everything(server)
-    writer = engine._partitions[0]._writer
-    run = writer.run
-    fails = [True]
-
-    async def run_or_fail(script: object, *arguments: Any, **options: Any) -> object:
-        if script is APPEND and engine._partitions[0]._healing_life and fails:
-            fails.pop()
-            raise ConnectionError
-        return await run(script, *arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(writer, "run", run_or_fail)
-    with pytest.raises(EngineError):
-        await look(engine)
-    assert not fails
-    monkeypatch.setattr(redis_healing, "HEAL_S", -1.0)
+    clock.later_s += outage_s
     await look(engine)
-    assert await texts(engine) == ["a"]
-    await engine.append([new_post("b")])
-    await eventually(lambda: not engine._partitions[0]._healing._recent)
+    assert await texts(engine) == expected
+
+
+async def test_what_redis_still_has_after_some_seconds_is_forgotten(
+    engines: Open, server: RedisServer, clock: Clock
+) -> None:
+    engine = await engines(server.url)
+    await engine.append([new_post("a")])
+    clock.later_s += 2 * redis_healing.HEAL_S
+    await look(engine)
+    await lose_everything(server)
+    await look(engine)
+    assert await texts(engine) == []
 
 
 @pytest.mark.parametrize("kind", [NoteKind.EDIT, NoteKind.REACT])
