@@ -155,6 +155,10 @@ class ChatScreen(Screen[None]):
         yield ReplayControls(client, conversation) if isinstance(client, ReplayClient) else conversation
         yield KeyFooter()
 
+    def on_screen_suspend(self) -> None:
+        # A dialog shows the current toasts again, in a place of their own.
+        self.query("ToastHolder").remove()
+
     def on_mount(self) -> None:
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
         self._state.help_key = active_key(self.app, "app.show-help")
