@@ -102,7 +102,7 @@ def revoke(name: str, /, *, tokens: TokensFile = "", history: str = "") -> int:
     """
     revoked = open_token_store(tokens, history).revoke(name)
     if not revoked:
-        raise UsageError(f"No such token: {name!r}. List them with 'broadcast-tui token list'.")
+        raise UsageError(f"No token has the id or name {name!r}. List them with 'broadcast-tui token list'.")
     for entry in revoked:
         print(f"Revoked {entry.id} of {entry.name}.")
     return ExitCode.OK

@@ -83,7 +83,7 @@ async def test_second_token_of_a_name_is_reported_and_keeps_the_role(tmp_path: P
         (("create", "ana", "--expires", "soon"), "--expires"),
         (("create", "ana", "--expires", "0d"), "--expires"),
         (("create", "ana", "--expires", "999999w"), "--expires"),
-        (("revoke", "nobody"), "token list"),
+        (("revoke", "nobody"), "No token has the id or name 'nobody'. List"),
         (("create", "ana", "--tokens", "/dev/null/x"), "--tokens"),
     ],
     ids=" ".join,
