@@ -16,6 +16,7 @@ from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.servers import Place, Server, ServerSet
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.text.emoji import with_emoji
 from broadcast_tui.tui.screens import chat_messages as messages
 from broadcast_tui.tui.widgets.toast import show_warning
 
@@ -52,6 +53,7 @@ class ScreenContext:
     def say(self, text: str, *, re: str = "", ask: Question | None = None) -> None:
         """Send a post to the displayed room, or what else the input writes: a reply or an edit."""
         mode, self.mode = self.mode, None
+        text = with_emoji(text)
         if mode is not None and mode.kind is ComposeKind.EDIT:
             self._screen.post_context.actions.edit(mode.target, text)
             return

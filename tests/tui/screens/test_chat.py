@@ -712,3 +712,10 @@ async def test_a_small_terminal_shows_only_the_last_notice_in_two_rows() -> None
         rows = [row for row in chat.drawn() if "notice" in row or "on and on" in row]
         assert 1 <= len(rows) <= 2
         assert "notice 2" in rows[0]
+
+
+async def test_names_of_emoji_are_sent_as_emoji() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.enter("nice :tada: `:tada:`")
+        await chat.enter("/me is happy :+1:")
+        assert [text for _, text in chat.client.called("say")] == ["nice 🎉 `:tada:`", "/me is happy 👍"]

@@ -53,6 +53,27 @@ def _names() -> Mapping[str, str]:
     return names
 
 
+_CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
+_TYPED_NAMES = re.compile(r"(?<![^\s(])(?::[A-Za-z0-9_+\-]+:)+(?![\w:])")
+
+
+def with_emoji(text: str) -> str:
+    """`text` with emoji instead of their names, as in `:heart:`, except in code.
+
+    Before a name there must be a blank or a parenthesis, so that times and addresses remain as they are.
+    """
+    if ":" not in text:
+        return text
+    parts = _CODE.split(text)
+    parts[::2] = [_TYPED_NAMES.sub(_emoji_in, part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _emoji_in(match: re.Match[str]) -> str:
+    names = match[0][1:-1].split("::")
+    return "".join(emoji_table().get(name.casefold(), f":{name}:") for name in names)
+
+
 def name_of(emoji: str) -> str:
     """The shortest name of an emoji, without colons; empty if it has none."""
     return _names().get(emoji, "")
