@@ -1,8 +1,9 @@
 """Tab completion of the word before the cursor: commands, names, rooms, emoji.
 
 Names are ordered by relevance: users who mentioned the user last, then recent senders, then other members by
-name, the user last; users who left are excluded. A name at the start of a message becomes `ana: `, elsewhere
-`ana `. Words that start with a marker (`/`, `@`, `#`, `:`) are completed while they are typed.
+name, the user last. Users who left are suggested only after `@`. A name at the start of a message becomes
+`ana: `, elsewhere `ana `. Words that start with a marker (`/`, `@`, `#`, `:`) are completed while they are
+typed.
 """
 
 from __future__ import annotations
@@ -120,6 +121,11 @@ class CompletionContext(msgspec.Struct, frozen=True):
             names = spoken + sorted(here.difference(spoken), key=collation_key)
         others = [name for name in dict.fromkeys(names) if name != self.own]
         return [*others, self.own] if self.own else others
+
+    def gone(self) -> list[str]:
+        """Recent senders who are not here, the most recent first."""
+        here = {self.own, *(self.here if self.here is not None else self.speakers)}
+        return [name for name in dict.fromkeys(self.speakers) if name not in here]
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -241,11 +247,16 @@ def _names(word: str, first: bool, people: CompletionContext) -> Iterable[Candid
     at = "@" if word.startswith("@") else ""
     prefix = word[len(at) :].casefold()
     suffix = ": " if first and not at else " "
-    for name in people.ordered():
+    # People who have left can still be mentioned, but are not who a plain word is likely to mean.
+    gone = people.gone() if at else []
+    for name in (*people.ordered(), *gone):
         if name == people.own and not word:
             continue
         if name.casefold().startswith(prefix) or name.lstrip(_IGNORED).casefold().startswith(prefix):
-            note = "you" if name == people.own else "mentioned you" if name in people.addressed else ""
+            if name in gone:
+                note = "left"
+            else:
+                note = "you" if name == people.own else "mentioned you" if name in people.addressed else ""
             yield Candidate(f"{at}{name}{suffix}", f"{at}{name}", note)
 
 

@@ -21,8 +21,13 @@ def test_recent_speakers_come_first_then_the_others_by_name_and_oneself_last() -
     assert texts("a") == ("alan: ", "Albert: ", "alice: ", "ana: ")
 
 
-def test_users_who_left_are_not_suggested() -> None:
+def test_users_who_left_are_suggested_after_an_at_sign_only() -> None:
     assert texts("go") == ()
+    assert texts("@go") == ("@gone ",)
+    assert texts("@")[-1] == "@gone "
+    offered = hint("hey @go", 7, lambda: HERE)
+    assert offered is not None
+    assert offered.rows == (Suggestion("@gone", "left"),)
 
 
 def test_only_speakers_are_suggested_in_a_large_room() -> None:
