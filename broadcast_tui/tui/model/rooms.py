@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TypeVar
 
@@ -52,6 +53,12 @@ def rank_rooms(typed: str, names: Iterable[str]) -> list[str]:
     wanted = typed.removeprefix("#").casefold()
     scored = [(score, name) for name in names if (score := _match_key(wanted, name.casefold())) is not None]
     return [name for _, name in sorted(scored, key=lambda pair: pair[0])]
+
+
+def near_rooms(typed: str, names: Iterable[str]) -> list[str]:
+    """The `names` that `typed` may be a misspelling of; best match first."""
+    by_key = {name.casefold(): name for name in names}
+    return [by_key[key] for key in get_close_matches(typed.removeprefix("#").casefold(), by_key, n=3)]
 
 
 def find_room(typed: str, names: Sequence[str]) -> str | None:

@@ -12,7 +12,7 @@ from textual.content import Content
 from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.rooms import rank_rooms
+from broadcast_tui.tui.model.rooms import near_rooms, rank_rooms
 from broadcast_tui.tui.model.servers import Place, Server, ServerSet
 from broadcast_tui.tui.screens.filter_list import FilterListScreen
 
@@ -93,11 +93,12 @@ class SwitcherScreen(FilterListScreen):
         self.offer_again()
 
     def matching(self, typed: str) -> Sequence[tuple[str, Content]]:
-        """The rooms that match, and the typed room if it is new."""
+        """The rooms that match, or else those with similar names, and the typed room if it is new."""
         by_label = {
             f"{choice.label.removeprefix('#')} {choice.server}".rstrip(): choice for choice in self._choices
         }
-        offered = [by_label[label] for label in rank_rooms(typed, by_label)[:OFFERED_MAX]]
+        labels = rank_rooms(typed, by_label)[:OFFERED_MAX] or near_rooms(typed, by_label)
+        offered = [by_label[label] for label in labels]
         try:
             new_room = check_room(typed)
         except RequestError:

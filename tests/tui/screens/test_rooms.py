@@ -240,6 +240,19 @@ async def test_the_switcher_offers_rooms_of_all_pages() -> None:
         assert {"#docs", "#zebra"} <= set(offered)
 
 
+async def test_the_switcher_suggests_rooms_for_a_misspelled_name() -> None:
+    async with chatting("ana", "bob") as chat:
+        await enter_rooms(chat, "oncall", "random")
+        await chat.type("alt+k", *"onclal")
+        offered = [row.split() for row in map(str.strip, chat.drawn("#switcher-rows")) if row]
+        assert offered == [["#oncall", "joined"], ["#onclal", "new", "room"]] or offered == [
+            ["#oncall", "current"],
+            ["#onclal", "new", "room"],
+        ]
+        await chat.type("enter")
+        assert "#oncall" in chat.drawn("#status")[0]
+
+
 async def test_the_switcher_enters_rooms_that_are_new() -> None:
     async with chatting("ana") as chat:
         await chat.type("alt+k", *"fresh", "enter")
