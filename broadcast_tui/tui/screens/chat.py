@@ -316,6 +316,10 @@ class ChatScreen(Screen[None]):
         else:
             self.submit(f"/join {event.room}")
 
+    @on(MemberList.PersonChosen)
+    def show_chosen_person(self, event: MemberList.PersonChosen) -> None:
+        self.submit(f"/query {event.name}")
+
     @on(RoomList.ServerChosen)
     def show_chosen_server(self, event: RoomList.ServerChosen) -> None:
         self.show_place(self.servers.place_of(self.servers.all[event.index]))

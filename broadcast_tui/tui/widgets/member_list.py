@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from broadcast_tui.tui.model.room import Person
@@ -19,7 +22,7 @@ from broadcast_tui.tui.widgets.log_styles import name_colors
 class MemberList(VerticalScroll, can_focus=False):
     """The members of a room, or only their number if the server does not list them.
 
-    Members who are away are dimmed and marked.
+    Members who are away are dimmed and marked. A click on somebody else posts `PersonChosen`.
     """
 
     DEFAULT_CSS = """
@@ -31,6 +34,12 @@ class MemberList(VerticalScroll, can_focus=False):
         & > #people-heading { color: $text-muted; margin-bottom: 1; }
     }
     """
+
+    @dataclass
+    class PersonChosen(Message):
+        """Somebody else in the list was clicked."""
+
+        name: str
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -59,6 +68,14 @@ class MemberList(VerticalScroll, can_focus=False):
 
     def on_resize(self) -> None:
         self._draw()
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        names = self.query_one("#people-names")
+        row = event.screen_y - names.region.y
+        people = self._people or ()
+        if 0 <= row < len(people) and not people[row].own:
+            self.post_message(self.PersonChosen(people[row].name))
 
     def _draw(self) -> None:
         if not self.is_mounted:

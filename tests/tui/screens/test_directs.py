@@ -62,3 +62,20 @@ async def test_search_and_pins_of_a_conversation_name_the_other_person() -> None
             await chat.enter(command)
             assert str(chat.app.screen.query_one("#search").border_title) == title
             await chat.type("escape")
+
+
+async def test_a_click_on_a_person_opens_direct_messages() -> None:
+    async with chatting("ana", "bob", size=(100, 24)) as chat:
+        await chat.type(*"half a ")
+        rows = [row.strip() for row in chat.drawn("#people")]
+        await chat.pilot.click("#people", offset=(2, rows.index("ana (you)")))
+        await chat.pilot.click("#people", offset=(2, rows.index("2 here")))
+        await chat.pilot.click("#people", offset=(2, rows.index("bob") + 3))
+        assert chat.client.called("direct") == []
+        await chat.pilot.click("#people", offset=(2, rows.index("bob")))
+        assert chat.client.called("direct") == [("bob",)]
+        await open_room(chat, f"n{chat.client._count}")
+        assert chat.screen._state.rooms.shown_name == ROOM
+        assert chat.composer.text == ""
+        await chat.type("alt+1")
+        assert chat.composer.text == "half a "
