@@ -271,7 +271,13 @@ class Composer(ReadlineArea):
         return self.search is not None or action not in ("edit_search", "take_found", "leave_search")
 
     def action_move_up(self) -> None:
-        """Move up one line; on the first row edit the newest own post, or show the previous input."""
+        """Choose in the list of completions, or move up one line.
+
+        On the first row, edit the newest own post, or show the previous input.
+        """
+        if self._has_choice:
+            self.action_complete(back=True)
+            return
         if self.get_cursor_up_location() != self.cursor_location and self.navigator_row() > 0:
             self.action_cursor_up()
             return
@@ -284,8 +290,13 @@ class Composer(ReadlineArea):
             self.put(older)
 
     def action_move_down(self) -> None:
-        """Move down one line; on the last row show the next input, at last the draft."""
-        if self.navigator_row() < self.wrapped_document.height - 1:
+        """Choose in the list of completions, or move down one line.
+
+        On the last row, show the next input, at last the draft.
+        """
+        if self._has_choice:
+            self.action_complete()
+        elif self.navigator_row() < self.wrapped_document.height - 1:
             self.action_cursor_down()
         elif self.drafts.is_untouched_edit:
             self.drafts.cancel()
@@ -345,6 +356,14 @@ class Composer(ReadlineArea):
             self.put(*completed)
         self._closed_at = None
         self.update_suggestions()
+
+    @property
+    def _has_choice(self) -> bool:
+        """Whether several completions are listed, for a text that is being typed."""
+        self.update_suggestions()  # the text may have changed since
+        listed = self._suggestions
+        is_list = self.search is None and listed is not None and len(listed.rows) > 1
+        return is_list and not self.past.is_browsing
 
     def pick(self, index: int) -> None:
         """Accept suggestion `index`."""

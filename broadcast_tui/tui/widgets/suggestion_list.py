@@ -88,6 +88,8 @@ class SuggestionList(Widget):
         shown = self._shown()
         column = max((cells_of(suggestions.rows[i].label) for i in shown), default=0)
         rows = [self._row(suggestions.rows[i], i == suggestions.chosen, column, width) for i in shown]
+        if shown and len(shown) < len(suggestions.rows) and not suggestions.prompt:
+            rows[-1] = self._row_with_count(suggestions, shown, column, width)
         if suggestions.prompt:
             rows.append(self._prompt(suggestions, width, alone=not shown))
         return Content("\n").join(rows)
@@ -101,6 +103,18 @@ class SuggestionList(Widget):
             blanks = " " * max(0, room - cells_of(note)) if note or room > 0 else ""
             return Content.styled(f"{label}{gap}{note}{blanks}", self.get_visual_style("suggestion--chosen"))
         return Content.assemble(label, (f"{gap}{note}", self.get_visual_style("suggestion--note")))
+
+    def _row_with_count(self, suggestions: Suggestions, shown: range, column: int, width: int) -> Content:
+        """The last row, with the numbers of the shown rows at its end if its label leaves room for them."""
+        last = suggestions.rows[shown[-1]]
+        is_chosen = shown[-1] == suggestions.chosen
+        count = f"  {shown.start + 1}\u2013{shown.stop} of {len(suggestions.rows)}"
+        room = width - cells_of(count)
+        if room < cells_of(last.label):
+            return self._row(last, is_chosen, column, width)
+        row = self._row(last, is_chosen, column, room)
+        style = self.get_visual_style("suggestion--chosen" if is_chosen else "suggestion--note")
+        return Content.assemble(row, (" " * (room - row.cell_length) + count, style))
 
     def _prompt(self, suggestions: Suggestions, width: int, *, alone: bool) -> Content:
         state = suggestions.state

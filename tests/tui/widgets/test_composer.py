@@ -356,6 +356,33 @@ async def test_tab_lists_other_completions_until_another_key(stage: Stage) -> No
         assert stage.composer.text == "ana: x"
 
 
+async def test_up_and_down_choose_in_the_list(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"@a", "down")
+        assert stage.composer.text == "@alice "
+        await press(pilot, "down")
+        assert stage.composer.text == "@ana "
+        await press(pilot, "up")
+        assert stage.composer.text == "@alice "
+        assert stage.suggestions is not None
+        assert stage.suggestions.chosen == 0
+
+
+async def test_up_goes_on_to_older_inputs_while_one_with_a_list_is_shown(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"older", "enter", *"/m", "escape", "enter", "up")
+        assert stage.composer.text == "/m"
+        assert len(stage.suggested) > 1
+        await press(pilot, "up")
+        assert stage.composer.text == "older"
+
+
+async def test_up_recalls_an_input_once_the_list_is_closed(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"older", "enter", *"@a", "escape", "up")
+        assert stage.composer.text == "older"
+
+
 async def test_escape_closes_the_list_and_keeps_the_text(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"/n", "escape")

@@ -8,6 +8,7 @@ from textual import events
 from textual.command import CommandPalette
 
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, PostRejected, Welcomed
+from broadcast_tui.tui.commands.registry import COMMANDS
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.choice import LETTERS_AFTER_S, ChoiceScreen
 from broadcast_tui.tui.widgets.suggestion_list import ROWS_MAX, SuggestionList
@@ -41,6 +42,7 @@ async def test_commands_are_listed_above_the_input_and_cover_no_more_than_half()
         await chat.type("/")
         assert len(suggested(chat)) == ROWS_MAX
         assert any("/me <action> " in row and "action in the third person" in row for row in suggested(chat))
+        assert suggested(chat)[-1].endswith(f"1–{ROWS_MAX} of {len(COMMANDS)}")
         assert chat.screen.query_one(SuggestionList).region.bottom == chat.screen.status.region.y
         assert chat.screen.log_view.region == log
         for height, rows in [(10, 3), (6, 2), (4, 1), (3, 1), (2, 0), (1, 0)]:
@@ -48,6 +50,15 @@ async def test_commands_are_listed_above_the_input_and_cover_no_more_than_half()
             await chat.type()
             assert (height, len(suggested(chat))) == (height, rows)
             assert chat.composer.text == "/"
+
+
+async def test_the_numbers_of_the_listed_suggestions_move_with_the_choice() -> None:
+    async with chatting("ana") as chat:
+        await chat.type("/", "up")
+        count = len(COMMANDS)
+        assert suggested(chat)[-1].endswith(f"{count - ROWS_MAX + 1}–{count} of {count}")
+        await chat.type("ctrl+u", *"/he")
+        assert " of " not in suggested(chat)[-1]
 
 
 async def test_a_click_accepts_a_suggestion() -> None:

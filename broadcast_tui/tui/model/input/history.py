@@ -114,6 +114,11 @@ class InputHistory:
         """Whether an entry was submitted in the current room."""
         return entry.room == self.room and self._is_own_server(entry)
 
+    @property
+    def is_browsing(self) -> bool:
+        """Whether an entry is shown, rather than the draft."""
+        return self._position.place is not None
+
     def enter(self, room: str) -> None:
         """Switch to `room` and its position."""
         self.room = room
