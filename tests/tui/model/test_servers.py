@@ -231,14 +231,14 @@ def status_line(servers: ServerSet, width: int = 120) -> str:
 def test_the_status_line_names_unread_rooms_and_lost_servers_elsewhere() -> None:
     several = Several()
     assert "work" not in status_line(several.set)
-    assert status_line(several.set, 60).startswith("● online  #lobby  home.example.org")
+    assert "#lobby  home.example.org" in status_line(several.set, 60)
     several.work.post("ana?", "ops")
     several.home.post("hi", "dev")
     several.work.apply(ConnectionChanged(ConnectionState.WAITING, "gone", 4.0))
     shown = status_line(several.set)
-    assert "4:work.example.org/ops(1!,1) 2:dev(1)" in shown
+    assert "4:work.example.org/ops @1  2:dev 1" in shown
     assert "● online" in shown
     assert "◌ work.example.org" in shown
-    assert rooms_activity(several.home.server.state, several.set)[1] == "4! 2+"
+    assert rooms_activity(several.home.server.state, several.set)[1] == "4@ 2+"
     several.work.apply(ConnectionChanged(ConnectionState.REFUSED, "no"))
     assert "✕ work.example.org" in status_line(several.set)
