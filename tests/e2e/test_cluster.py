@@ -427,7 +427,7 @@ def _check_terminals(first: str, second: str, third: str, open_one: Open) -> Non
     ana.enter("/topic Herons")
     zoe.wait_for("Herons")
     ana.enter("/msg zara psst")
-    zoe.wait_for("2:@ana")
+    zoe.wait_for("2 @ana")
     zoe.type("\x1b1")
     ana.enter("/ask zara Deploy 1.6?")
     zoe.wait_for("Deploy 1.6?", "waiting: zara")

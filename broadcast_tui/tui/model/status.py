@@ -149,7 +149,7 @@ def _lost_servers(servers: ServerSet) -> StatusItem | None:
     is_rejected = any(server.state.connection.state is ConnectionState.REFUSED for server in lost)
     named = " ".join(f"{connection_mark(server.state)[0]} {servers.name(server)}" for server in lost)
     short = " ".join(connection_mark(server.state)[0] for server in lost)
-    return StatusItem(named, Role.BAD if is_rejected else Role.WAIT, 72, short=short)
+    return StatusItem(named, Role.BAD if is_rejected else Role.WAIT, 80, short=short)
 
 
 def server_lines(servers: ServerSet) -> list[str]:

@@ -146,7 +146,7 @@ async def test_the_selection_stays_on_its_text() -> None:
     async with stage(transcript) as on:
         await on.drag((GUTTER - 1, 3), (GUTTER + 6, 5))
         before = on.copied
-        assert before.count("\n") == 1
+        assert before.count("\n") == 2
         for n in range(60, 90):
             transcript.add_post("ana", f"post {n}", NOON)
         transcript.prepend_posts([OlderPost("bob", "old", NOON - timedelta(days=1), False, False, "")] * 20)
