@@ -147,7 +147,7 @@ def test_long_paste_is_confirmed_and_sent_as_one_post(ana: Terminal) -> None:
     ana.type(ENTER)
     ana.wait_for("Send 30 lines as one post?")
     ana.type(RIGHT + ENTER)
-    ana.wait_for("Message #lobby", "27 more lines")
+    ana.wait_for("Message #lobby", "22 more lines")
     ana.type("\x1bo")
     ana.wait_for("row 29.")
     assert ana.text.count("row 29.") == 1
