@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ for _name in [name for name in os.environ if name.startswith("BROADCAST_TUI_")]:
     del os.environ[_name]
 # Where the package keyring is installed, tests must not write into the user's.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+
+# A shell without job control ignores Ctrl+C in what it starts in the background, which programs inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An example may take as long as the machine needs.
 settings.register_profile("ci", deadline=None, print_blob=True)

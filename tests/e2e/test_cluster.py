@@ -142,6 +142,13 @@ def room(name: str) -> list[Frame]:
 # -- people
 
 
+async def joined(client: WireClient, name: str) -> None:
+    """Wait until a client is told that somebody joined; joins that come together share a line."""
+    line = await client.next_of(event="join")
+    while name not in line.get("names", (line.get("name"),)):
+        line = await client.next_of(event="join")
+
+
 async def test_presence_and_counts(nodes: Nodes) -> None:
     first, second, third = nodes.urls
     async with v1_client(first, "pa", rooms=room("people")) as pa:
@@ -215,7 +222,7 @@ async def test_rename_away_and_typing(nodes: Nodes) -> None:
         v1_client(second, "rb", rooms=room("notices")) as rb,
         v1_client(third, "rc", rooms=room("notices")) as rc,
     ):
-        await ra.next_of(event="join", name="rc")
+        await joined(ra, "rc")
         await rb.send("typing", room="notices")
         for client in (ra, rc):
             assert (await client.next_of(type="typing"))["name"] == "rb"
@@ -296,7 +303,7 @@ async def test_changes_reactions_and_questions(nodes: Nodes) -> None:
         v1_client(third, "qc", rooms=room("questions"), notes=True) as qc,
     ):
         everyone = (qa, qb, qc)
-        await qa.next_of(event="join", name="qc")
+        await joined(qa, "qc")
         await qa.say("Deploy 1.4?", room="questions", nonce="n1")
         post = (await qb.next_of(type="message", message="Deploy 1.4?"))["id"]
         note = {"room": "questions", "re": post}
@@ -333,7 +340,7 @@ async def test_direct_messages(nodes: Nodes) -> None:
         v1_client(second, "db") as db,
         v1_client(third, "dc") as dc,
     ):
-        await da.next_of(event="join", name="dc")
+        await joined(da, "dc")
         opened = await answer(da, "direct", name="db")
         assert opened["with"] == "db"
         await da.send("join", room=opened["room"], ref="j", last=10)

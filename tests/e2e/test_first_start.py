@@ -18,9 +18,9 @@ def test_name_is_asked_for_once(server: ServerProcess, open_terminal: Open) -> N
     first.type("\x11")
     assert first.wait_exit() == 0
     later = open_terminal("chat", server.url, environment={"LOGNAME": "bob"})
-    later.wait_for("● online", "ana.lima (you)")
+    later.wait_for("Joined #lobby as ana.lima", "● online")
     later.enter("/nick nina")
-    later.wait_for("nina (you)")
+    later.wait_for("You are now known as nina")
     later.type("\x11")
     assert later.wait_exit() == 0
     asked = open_terminal("chat", server.url, "--ask-name")

@@ -223,8 +223,8 @@ def test_names_and_lines_cannot_imitate_others(hostile: HostileServer, open_term
     broken = f"ro{HOSTILE['line ends']}wz"
     hostile.members = [broken, *MARKUP]
     victim = open_terminal("chat", hostile.url, "--name", "victim", columns=160, rows=40)
-    victim.wait_for(*(name[:18] for name in MARKUP))
-    assert row_with(victim, "[@click=app.quit]x")[130:].strip() == "[@click=app.quit]x[…"
+    victim.wait_for(*(name[:17] for name in MARKUP))
+    assert row_with(victim, "[@click=app.quit]")[130:].strip() == "[@click=app.quit]…"
     script = HostileScript(hostile, victim)
     script.tell(
         system("join", "", broken),
@@ -236,6 +236,7 @@ def test_names_and_lines_cannot_imitate_others(hostile: HostileServer, open_term
         script.post("[red]said[/] [@click=app.quit]said[/] [/nope]", "[red]x[/]"),
         {"type": "typing", "room": "lobby", "name": broken},
     )
+    row_with(victim, "ro", "wz is typing…", "● online", "victim")
     victim.wait_for("is now [/nope]")
     row_with(victim, "── ro", "wz joined")
     row_with(victim, "── [red]x[/], [@click=app.quit]x[/] and [/nope] left")
@@ -245,7 +246,6 @@ def test_names_and_lines_cannot_imitate_others(hostile: HostileServer, open_term
     row_with(victim, "ro", "wz │ hello")
     assert row_with(victim, "gotcha").lstrip().startswith("┆  10:31          admin │ gotcha")
     row_with(victim, "[red]x[/] │ [red]said[/] [@click=app.quit]said[/] [/nope]")
-    row_with(victim, "● online", "ro", "wz is typing…", "victim")
     victim.enter("/[@click=app.quit]x[/]")
     victim.wait_for("No such command: /[@click=app.quit]x[/]")
     victim.type("\x03")
