@@ -209,6 +209,7 @@ MARKUP = [
     "https://user@host.com https://bücher.example/ü https://exa\\mple.com http:// https://a..b",
     "*a **b* c** __x__ ~a~ *** ** * `` ` ~~ **a** b**c**d (*x*) «_y_» **ü**ü",
     "a*b* *c*d _e_f ~~g~~h **i**, *j*. **`k`** *[l](https://m.com)* `**n**`",
+    r"*why* not ¯\_(ツ)_/¯ or _so_ ¯\_(ツ)_/¯, `¯\_(ツ)_/¯` ¯\_ \_/¯",
 ]
 
 

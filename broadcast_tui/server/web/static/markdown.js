@@ -16,7 +16,8 @@ const SIGNS = /[*_~`]|:\/\//;
 const FENCE = /^ {0,3}(`{3,})([^`]*)$/;
 const URL_SOURCE = "https?://(?:[^\\s<>\"`()]|\\([^\\s<>\"`()]*\\))+";
 const TITLED = "\\[([^[\\]]{1,300})\\]\\((https?://(?:[^\\s<>\"[\\]()]|\\([^\\s<>\"[\\]()]*\\)){1,2100})\\)";
-const TOKEN = new RegExp(`\\\\([!-/:-@[-\`{-~])|${TITLED}|((?<![A-Za-z0-9])${URL_SOURCE})|(\\*+|_+|~+)`, "giu");
+const SHRUG = "¯\\\\_\\(ツ\\)_/¯"; // it keeps its arm: this backslash escapes nothing
+const TOKEN = new RegExp(`${SHRUG}|\\\\([!-/:-@[-\`{-~])|${TITLED}|((?<![A-Za-z0-9])${URL_SOURCE})|(\\*+|_+|~+)`, "giu");
 const TRAILING = /[.,:;!?'[\]{}*_~|]+$/; // punctuation of the sentence around a URL
 const COMMENTS = [ // by languages; the others have those of C
   [["py", "python", "sh", "bash", "shell", "zsh", "console", "yaml", "yml", "toml", "rb", "ruby", "dockerfile", "makefile", "ini"], "#.*"],
@@ -129,7 +130,7 @@ function* parse(line, hosts) {
   TOKEN.lastIndex = 0;
   for (let token = TOKEN.exec(line); token; token = TOKEN.exec(line)) {
     const start = token.index;
-    const [whole, , title, address, url, sign] = token;
+    const [whole, escaped, title, address, url, sign] = token;
     while (code < codes.length && codes[code].end <= start) code += 1;
     if (code < codes.length && codes[code].start <= start) {
       TOKEN.lastIndex = codes[code].end;
@@ -145,7 +146,7 @@ function* parse(line, hosts) {
       const end = start + 1 + title.length;
       if (codes.some((span) => span.start > start && span.start < end && span.end > end)) TOKEN.lastIndex = start + 1;
       else yield* titledLink(start, whole, title, address, hosts);
-    } else yield { start, end: start + 1, tag: "marker" };
+    } else if (escaped) yield { start, end: start + 1, tag: "marker" };
   }
 }
 

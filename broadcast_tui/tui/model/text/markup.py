@@ -7,6 +7,7 @@ Spans refer to the text as written. Markers are spans of their own, so a view ca
     ```python                          a code block, up to a line of as many backticks, or the end
 
 A marker opens after a space or punctuation and closes before one: `snake_case`, 2*3*4 and *.py are unchanged.
+So is a shrug, although a backslash before punctuation escapes it elsewhere.
 Only code blocks extend over several lines. Parsing is linear in the text: each character belongs to one
 token, and the last opening position of each kind of marker is remembered.
 """
@@ -75,7 +76,8 @@ _SIGNS = re.compile(r"[*_~`]|://")
 _FENCE = re.compile(r" {0,3}(`{3,})([^`]*)")
 _TICKS = re.compile(r"\\.|(`+)")
 _TOKEN = re.compile(
-    r"\\(?P<escaped>[!-/:-@\[-`{-~])"
+    r"¯\\_\(ツ\)_/¯"
+    r"|\\(?P<escaped>[!-/:-@\[-`{-~])"
     rf"|{TITLED_SOURCE}"
     rf"|(?P<url>(?<![A-Za-z0-9]){URL_SOURCE})"
     r"|(?P<sign>\*+|_+|~+)"
@@ -163,7 +165,7 @@ def _parse(line: str) -> Iterator[StyledSpan]:
                 at = start + 1
             else:
                 yield from _titled_link(token)
-        else:
+        elif token["escaped"]:
             yield StyledSpan(start, start + 1, _HIDDEN_MARK, "")
 
 
