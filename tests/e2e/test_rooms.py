@@ -63,11 +63,11 @@ def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
 
 
 def status(terminal: Terminal) -> str:
-    return next((line for line in terminal.lines if line.startswith((" ●", " ○", " ◌"))), "")
+    return next((line for line in terminal.lines if re.match(r" #\S+ .*[●○◌]", line)), "")
 
 
 def in_room(terminal: Terminal, room: str) -> None:
-    terminal.wait_until(lambda: f"#{room} " in status(terminal), f"#{room} on the screen")
+    terminal.wait_until(lambda: status(terminal).startswith(f" #{room} "), f"#{room} on the screen")
 
 
 def warned(terminal: Terminal, text: str) -> None:
