@@ -49,6 +49,11 @@ class Plain:
             lines.append(": ".join(filter(None, line)))
         return lines
 
+    def until_online(self, count: int) -> None:
+        """Read up to the line about the last of `count` people who join, which can come late."""
+        while not self._line()[1].endswith(f" {count} client(s) online."):
+            pass
+
     def _line(self) -> tuple[str, str]:
         frame: dict[str, Any] = json.loads(self._socket.recv(PATIENCE_S))
         return frame.get("sender", "") if frame["type"] == "message" else "", frame["message"]
@@ -85,28 +90,24 @@ class Talk(NamedTuple):
         return asyncio.run(read())
 
 
-@pytest.fixture(scope="module")
-def talk_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HistoryServer]:
-    server = HistoryServer(tmp_path_factory.mktemp("talk"))
-    server.start("--message-rate", "0", "--max-new-per-minute", "0")
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def talk(talk_server: HistoryServer) -> Iterator[Talk]:
-    # The home directories of all tests are the same, so ana and zoe are, and their names are never taken.
-    with terminals(talk_server.file.parent) as open_one, connect(talk_server.url) as socket:
-        bob = Plain(socket)
-        ana, zoe = (
-            open_one("chat", talk_server.url, "--name", name, home=name, columns=110)
-            for name in ("ana", "zoe")
-        )
-        bob.lines()
-        for terminal in (ana, zoe):
-            terminal.wait_for("● online", "3 here", "ana", "bob", "zoe")
-        bob.lines()
-        yield Talk(talk_server, ana, zoe, bob)
+def talk(tmp_path: Path) -> Iterator[Talk]:
+    server = HistoryServer(tmp_path)
+    server.start("--message-rate", "0", "--max-new-per-minute", "0")
+    try:
+        with terminals(tmp_path) as open_one, connect(server.url) as socket:
+            bob = Plain(socket)
+            bob.lines()
+            ana, zoe = (
+                open_one("chat", server.url, "--name", name, home=name, columns=110)
+                for name in ("ana", "zoe")
+            )
+            for terminal in (ana, zoe):
+                terminal.wait_for("● online", "3 here", "ana", "bob", "zoe")
+            bob.until_online(3)
+            yield Talk(server, ana, zoe, bob)
+    finally:
+        server.stop()
 
 
 # -- the rows of the table of notes
