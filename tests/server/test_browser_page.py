@@ -128,6 +128,13 @@ def test_scripts_are_sent_without_comments_and_indentation(name: str) -> None:
     assert "/**" not in TEXTS[name]
 
 
+def test_the_style_sheet_is_sent_without_comments_and_indentation() -> None:
+    source = (SOURCES / "style.css").read_text("utf-8")
+    expected = [line.strip() for line in source.split("\n") if not line.startswith("/*")]
+    assert len(expected) < len(source.split("\n"))
+    assert TEXTS["style.css"].split("\n") == expected
+
+
 @pytest.mark.parametrize("name", [name for name in TEXTS if name.endswith(".js")])
 def test_scripts_make_no_markup_of_text(name: str) -> None:
     markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|srcdoc"

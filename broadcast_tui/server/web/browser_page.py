@@ -24,6 +24,7 @@ CONTENT_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascri
 INDEX = "index.html"
 VERSION_CHARS = 12
 _COMMENTS_AND_INDENTATION = re.compile(rb"^ *(?:(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n *)*", re.MULTILINE)
+_STYLE_COMMENTS_AND_INDENTATION = re.compile(rb"^ *(?:/\*[^*]*\*/\n *)*", re.MULTILINE)
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -58,11 +59,12 @@ def static_files() -> dict[str, StaticFile]:
 
 
 def _shortened(name: str, body: bytes) -> bytes:
-    """A script as browsers get it: without comment lines and indentation. Other files are sent as they are.
+    """A script or style sheet as browsers get it: without comment lines and indentation.
 
-    No text in a script extends over several lines.
+    No text in them extends over several lines. Other files are sent as they are.
     """
-    return _COMMENTS_AND_INDENTATION.sub(b"", body) if name.endswith(".js") else body
+    pattern = {".js": _COMMENTS_AND_INDENTATION, ".css": _STYLE_COMMENTS_AND_INDENTATION}.get(_suffix(name))
+    return pattern.sub(b"", body) if pattern else body
 
 
 def _suffix(name: str) -> str:
