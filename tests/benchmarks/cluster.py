@@ -16,13 +16,12 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,7 +36,8 @@ from broadcast_tui.core.post import NewPost
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.registry import StorageOptions, engine_for
 from tests.benchmarks import cluster_members
-from tests.benchmarks.figures import LAB, greeted, resident_kb
+from tests.benchmarks.figures import LAB, greeted, medians, resident_kb
+from tests.benchmarks.http_connections import processor_s
 from tests.benchmarks.tables import Table, add_write_option
 from tests.support.plain import V1
 from tests.support.ports import unused_port
@@ -122,12 +122,6 @@ def serving(kind: str, program: Path = PROGRAM) -> Iterator[Serving]:
         yield Serving(port, pids, store.process_id)
 
 
-def cpu_s(process_id: int) -> float:
-    """Processor time that a process has used."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def fan_out(port: int, window: int, clients: int = CLIENTS) -> dict[str, float]:
     """One run of the load generator on core 1."""
     words = [str(word) for word in (LAB / "fanload", port, clients, MESSAGES[window], 64, window, 0, "", "/")]
@@ -136,15 +130,6 @@ def fan_out(port: int, window: int, clients: int = CLIENTS) -> dict[str, float]:
     if result["missing"] or result["gaps"]:
         print(f"window {window}: {result['missing']:.0f} missing, {result['gaps']:.0f} out of order")
     return result
-
-
-def medians(kinds: Sequence[str], repeat: int, measure: Callable[[str], float]) -> dict[str, float]:
-    """The median of `repeat` runs of each kind, taken in turn."""
-    runs: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(repeat):
-        for kind in kinds:
-            runs[kind].append(measure(kind))
-    return {kind: statistics.median(found) for kind, found in runs.items()}
 
 
 def report(table: Table, title: str, found: dict[str, float], unit: str) -> None:
@@ -240,9 +225,9 @@ def measure_costs(options: Options, table: Table) -> None:
         """Microseconds of a post on one node and in Redis, in a run with this many connections."""
         with serving(kind) as running:
             watched = [*running.process_ids, running.redis_id]
-            before = [cpu_s(process_id) for process_id in watched]
+            before = [processor_s(process_id) for process_id in watched]
             fan_out(running.port, window, clients)
-            *nodes, store = (cpu_s(pid) - was for pid, was in zip(watched, before, strict=True))
+            *nodes, store = (processor_s(pid) - was for pid, was in zip(watched, before, strict=True))
         return sum(nodes) / len(nodes) / posts * 1e6, store / posts * 1e6
 
     runs = [

@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,7 +103,7 @@ def resident_kb(pid: int) -> int:
     return int(found.group(1)) if found else 0
 
 
-def medians(names: list[str], repeat: int, measure: Callable[[str], float]) -> dict[str, float]:
+def medians(names: Collection[str], repeat: int, measure: Callable[[str], float]) -> dict[str, float]:
     """Median of `repeat` runs of each, taken in turn."""
     runs: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(repeat):

@@ -16,11 +16,10 @@ import argparse
 import select
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from tests.benchmarks.cluster import MESSAGES, node
-from tests.benchmarks.figures import LAB, load, resident_kb
+from tests.benchmarks.figures import LAB, load, medians, resident_kb
 from tests.benchmarks.tables import Table, add_write_option
 from tests.support.ports import unused_port
 
@@ -117,9 +116,7 @@ def post_until(port: int, seconds: float) -> float:
 
 
 def measure_posts(options: Options) -> list[tuple[str, str]]:
-    found = medians(
-        options.repeat, {name: partial(post_rate, name, options.post_s) for name in ("memory", "sqlite")}
-    )
+    found = medians(("memory", "sqlite"), options.repeat, lambda name: post_rate(name, options.post_s))
     shown = " / ".join(f"{found[name]:,.0f}" for name in ("memory", "sqlite"))
     title = f"Posts per second over {POST_CONNECTIONS} kept HTTP connections, history in memory / SQLite"
     return [(title, shown)]
@@ -141,10 +138,8 @@ def idle_kb(request: bytes, connections: int) -> float:
 
 def measure_memory(options: Options) -> list[tuple[str, str]]:
     count = options.idle_connections
-    found = medians(
-        options.repeat,
-        {"kept": partial(idle_kb, KEPT, count), "stream": partial(idle_kb, STREAM, count)},
-    )
+    requests = {"kept": KEPT, "stream": STREAM}
+    found = medians(requests, options.repeat, lambda name: idle_kb(requests[name], count))
     title = f"Memory of an idle kept connection / reader of events, {count:,} of them"
     return [(title, f"{found['kept']:.1f} / {found['stream']:.1f} KiB")]
 
@@ -229,30 +224,15 @@ def p99_ms(options: Options, readers: int, window: int) -> float:
         return found["p99_ms"]
 
 
-def measure_streams(options: Options) -> list[tuple[str, str]]:
-    rows = []
+def measure_streams(options: Options) -> Iterator[tuple[str, str]]:
+    readers = {"alone": 0, "beside": options.readers}
     for window in options.messages:
-        measures: dict[str, Callable[[], float]] = {
-            "alone": partial(p99_ms, options, 0, window),
-            "beside": partial(p99_ms, options, options.readers, window),
-        }
-        found = medians(options.repeat, measures)
+        measure = partial(p99_ms, options, window=window)
+        found = medians(readers, options.repeat, lambda name: measure(readers[name]))  # noqa: B023
         name = f"window {window}" if window else f"{RATE} messages a second"
         title = f"p99 of {options.clients} WebSockets, {name}: alone / beside {options.readers:,} readers"
         ratio = found["beside"] / found["alone"]
-        rows.append((title, f"{found['alone']:.1f} / {found['beside']:.1f} ms ({ratio:.2f} times)"))
-        print(rows[-1], file=sys.stderr, flush=True)
-    return rows
-
-
-def medians(repeat: int, measures: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """Medians of each measure, all taken in turn."""
-    runs: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(repeat):
-        for name, measure in measures.items():
-            runs[name].append(measure())
-            print(f"{name}: {runs[name][-1]:,.1f}", file=sys.stderr, flush=True)
-    return {name: statistics.median(values) for name, values in runs.items()}
+        yield title, f"{found['alone']:.1f} / {found['beside']:.1f} ms ({ratio:.2f} times)"
 
 
 MEASURES = {"posts": measure_posts, "memory": measure_memory, "streams": measure_streams}

@@ -39,6 +39,7 @@ def serving(program: str) -> Iterator[tuple[int, int, float]]:
 
 
 def processor_s(pid: int) -> float:
+    """Processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
