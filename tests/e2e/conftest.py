@@ -17,7 +17,7 @@ import websocket
 
 from broadcast_tui.server.token_store import TokenStore
 from tests.support import profile
-from tests.support.browser import Browser, running_browser
+from tests.support.browser import Browser, chromium, running_browser
 from tests.support.ports import unused_port
 from tests.support.terminal import Terminal, program
 
@@ -42,6 +42,13 @@ def soak_s() -> float:
 def book(tmp_path: Path) -> TokenStore:
     """The tokens of a server; without any, until a test creates them."""
     return TokenStore(tmp_path / "tokens.json")
+
+
+IN_BROWSER = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium"),
+]
+"""Marks of modules that share the fixture `browser`."""
 
 
 class ServerProcess:
@@ -111,6 +118,14 @@ class HistoryServer(ServerProcess):
     def stored_bytes(self) -> bytes:
         """The contents of the history file, its write-ahead log and all others beside it."""
         return b"".join(path.read_bytes() for path in self.file.parent.glob(f"{self.file.name}*"))
+
+
+def unlimited_server(tmp_path: Path) -> Iterator[HistoryServer]:
+    """A server that keeps its history when it is killed, and does not slow down the tests; for a fixture."""
+    process = HistoryServer(tmp_path)
+    process.start("--message-rate", "0")
+    yield process
+    process.stop()
 
 
 @pytest.fixture

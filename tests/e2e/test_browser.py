@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ from broadcast_tui.tui.model.text.colors import NameHues
 from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.markup import TextStyle, styled_spans
 from broadcast_tui.tui.model.text.shown_text import shown_text
-from tests.e2e.conftest import HistoryServer, Open, ServerProcess
-from tests.support.browser import DESKTOP, PHONE, Browser, Page, chromium
+from tests.e2e.conftest import IN_BROWSER, Open, ServerProcess, unlimited_server
+from tests.support.browser import DESKTOP, PHONE, Browser, Page
 from tests.support.browser_person import (
     ask,
     choose,
@@ -30,10 +29,7 @@ from tests.support.browser_person import (
     v1_client,
 )
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = IN_BROWSER
 
 AXE = Path(__file__).parents[2] / "build" / "axe.min.js"
 """axe-core, which `.ci/run` downloads."""
@@ -41,13 +37,7 @@ WEIGHT_BYTES = 60_000
 """Maximum size of the page and all its files, as transferred."""
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server that keeps its history when it is killed, and does not slow down the tests."""
-    process = HistoryServer(tmp_path)
-    process.start("--message-rate", "0")
-    yield process
-    process.stop()
+server = pytest.fixture(unlimited_server)
 
 
 async def test_two_browsers_and_a_terminal_outlast_the_server(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import HistoryServer, ServerProcess
+from tests.e2e.conftest import IN_BROWSER, ServerProcess, unlimited_server
 from tests.fuzz.mutation import seeds
-from tests.support.browser import DESKTOP, PHONE, Browser, Page, chromium
+from tests.support.browser import DESKTOP, PHONE, Browser, Page
 from tests.support.browser_person import (
     HOOKED,
     ask,
@@ -27,10 +25,7 @@ from tests.support.hostile_server import HOSTILE as CONTROLS
 from tests.tui.model.text.test_markup import HOSTILE as PATTERNS
 from tests.tui.widgets.test_message_log import HOSTILE as MESSAGES
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = IN_BROWSER
 PAGES = [
     "<img src=https://evil.example/a.png onerror=document.title='owned'>",
     "<script>document.title='owned'</script>",
@@ -112,12 +107,7 @@ FOUND = """((root) => {
 })"""
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    process = HistoryServer(tmp_path)
-    process.start("--message-rate", "0")
-    yield process
-    process.stop()
+server = pytest.fixture(unlimited_server)
 
 
 async def check(page: Page, width: int, root: str = "body") -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.server.token_store import TokenStore
-from tests.e2e.conftest import HistoryServer, ServerProcess
-from tests.support.browser import PHONE, Browser, Page, chromium
+from tests.e2e.conftest import IN_BROWSER, ServerProcess, unlimited_server
+from tests.support.browser import PHONE, Browser, Page
 from tests.support.browser_person import (
     choose,
     equals,
@@ -23,19 +21,10 @@ from tests.support.browser_person import (
     v1_client,
 )
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = IN_BROWSER
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server that does not slow down the tests."""
-    process = HistoryServer(tmp_path)
-    process.start("--message-rate", "0")
-    yield process
-    process.stop()
+server = pytest.fixture(unlimited_server)
 
 
 async def fill(page: Page, label: str, text: str) -> None:

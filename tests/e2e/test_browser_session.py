@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.session.room_cursor import RoomCursor
 from broadcast_tui.core.session.updates import EpochChanged, GapFound, Withdrawn
-from tests.e2e.conftest import HistoryServer
-from tests.support.browser import PHONE, Browser, chromium
+from tests.e2e.conftest import IN_BROWSER, HistoryServer, unlimited_server
+from tests.support.browser import PHONE, Browser
 from tests.support.browser_person import (
     HOOKED,
     equals,
@@ -27,21 +25,13 @@ from tests.support.browser_person import (
     v1_client,
 )
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = IN_BROWSER
 RECONNECT = "window.dispatchEvent(new Event('online'))"
 MISSED = 1300
 """More posts than a server replays: the page has to fetch the rest."""
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[HistoryServer]:
-    process = HistoryServer(tmp_path)
-    process.start("--message-rate", "0")
-    yield process
-    process.stop()
+server = pytest.fixture(unlimited_server)
 
 
 async def test_what_a_replay_does_not_hold_is_fetched(browser: Browser, server: HistoryServer) -> None:

@@ -7,20 +7,17 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import HistoryServer, Open, ServerProcess
-from tests.support.browser import PHONE, Browser, Page, chromium
+from tests.e2e.conftest import IN_BROWSER, Open, ServerProcess, unlimited_server
+from tests.support.browser import PHONE, Browser, Page
 from tests.support.browser_person import person, say
 from tests.support.running import PATIENCE_S
 from tests.support.terminal import Terminal
 
 pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium"),
+    *IN_BROWSER,
     pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl: apt-get install curl"),
 ]
 WORD = re.compile(r"\b(?:ana|bob|cleo|carl)-\d+\b")
@@ -30,12 +27,7 @@ KILLED_BEFORE = 2
 """The round that is written while there is no server; the one before it may be on its way."""
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    process = HistoryServer(tmp_path)
-    process.start("--message-rate", "0")
-    yield process
-    process.stop()
+server = pytest.fixture(unlimited_server)
 
 
 class Curl:
