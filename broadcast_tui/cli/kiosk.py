@@ -1,4 +1,4 @@
-"""Environment variables in a kiosk, which whoever logs in over ssh may have set (`AcceptEnv` of sshd)."""
+"""Environment variables in a kiosk, which the user may have set over ssh (`AcceptEnv` of sshd)."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def room(name: str) -> list[Frame]:
 
 
 async def joined(client: WireClient, name: str) -> None:
-    """Wait until a client is told that somebody joined; joins that come together share a line."""
+    """Wait until a client is notified that somebody joined; joins that come together share a line."""
     line = await client.next_of(event="join")
     while name not in line.get("names", (line.get("name"),)):
         line = await client.next_of(event="join")

@@ -217,9 +217,9 @@ class AppState:
     connection: Connection = field(default_factory=Connection)
     message_bytes: int = 0
     help_key: str = "F1"
-    reconnect_key: str = ""
-    """Empty if there is none, but /reconnect."""
     """Display name of the key that opens the help page; empty if there is none."""
+    reconnect_key: str = ""
+    """Display name of the key that reconnects; empty if there is only /reconnect."""
     has_header: bool = True
     """Whether a header says who can read direct messages."""
     server_label: Callable[[], str] = str

@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, what is rejected, and who is told about changes."""
+"""Settings: where a value comes from, what is rejected, and who is notified of changes."""
 
 from __future__ import annotations
 
