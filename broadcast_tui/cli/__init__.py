@@ -16,15 +16,13 @@ PROMPT = "(prompt)"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit."""
     from broadcast_tui.cli.help import requested_text
-    from broadcast_tui.cli.stdio import open_closed
+    from broadcast_tui.cli.stdio import open_closed, with_stdout
 
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     open_closed()
     text = requested_text(tokens)
     if text is not None:
-        from broadcast_tui.cli.stdio import print_page
-
-        sys.exit(print_page(text))
+        sys.exit(with_stdout(lambda: print(text)))
     from broadcast_tui.cli.parser import run
 
     sys.exit(run(tokens))

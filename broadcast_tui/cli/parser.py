@@ -11,10 +11,10 @@ from cyclopts.config import Env
 
 from broadcast_tui import __version__
 from broadcast_tui.cli import PROMPT
-from broadcast_tui.cli.errors import ExitCode, UsageError, with_advice
+from broadcast_tui.cli.errors import ExitCode, with_advice
 from broadcast_tui.cli.kiosk import forget_variables, is_kiosk
 from broadcast_tui.cli.settings import USER_CONFIG
-from broadcast_tui.cli.stdio import discard_stdout, is_stdout_error, print_safely, stdout_error
+from broadcast_tui.cli.stdio import print_safely, with_stdout
 from broadcast_tui.core.errors import BroadcastError
 
 
@@ -57,16 +57,12 @@ def run(tokens: list[str]) -> int:
     if is_kiosk(tokens):
         forget_variables(os.environ)
     try:
-        status = _call(_replace_dash(tokens))
+        return with_stdout(lambda: _call(_replace_dash(tokens)))
     except (BroadcastError, CycloptsError) as error:
         print_error(described(error))
         return ExitCode.USAGE
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        discard_stdout()
-        return ExitCode.OK
-    return status if isinstance(status, int) else ExitCode.OK
 
 
 def described(error: BroadcastError | CycloptsError) -> str:
@@ -91,16 +87,8 @@ def sentence(error: CycloptsError) -> str:
 
 
 def _call(tokens: list[str]) -> object:
-    """Call a command and return its result. Raises UsageError if standard output cannot be written."""
-    try:
-        status: object = app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
-        sys.stdout.flush()
-    except OSError as error:
-        if not is_stdout_error(error):
-            raise
-        discard_stdout()
-        raise UsageError(stdout_error(error)) from error
-    return status
+    """Call a command and return its result."""
+    return app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
 
 
 def _replace_dash(tokens: list[str]) -> list[str]:

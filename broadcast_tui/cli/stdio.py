@@ -10,8 +10,10 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TextIO
+
+from broadcast_tui.cli.errors import ExitCode
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -38,22 +40,26 @@ def print_safely(text: str, stream: TextIO | None = None) -> None:
         redirect_to_devnull((chosen.fileno(),))
 
 
-def print_page(text: str) -> int:
-    """Print a text to standard output, possibly a pipe that nobody reads; returns the exit status."""
+def with_stdout(function: Callable[[], object]) -> int:
+    """Call a function that prints, flush standard output, and return the exit status.
+
+    The status is the result if that is a number, otherwise 0; also 0 if the reader of standard output is
+    gone, such as `head`. If standard output cannot be written, such as on a full disk, the error is printed
+    in one line and the status is 1.
+    """
     try:
-        print(text, flush=True)
+        result = function()
+        sys.stdout.flush()
     except BrokenPipeError:
         discard_stdout()
+        return ExitCode.OK
     except OSError as error:
+        if not _is_stdout_error(error):
+            raise
         discard_stdout()
-        print_safely(f"broadcast-tui: {stdout_error(error)}", sys.stderr)
-        return 2
-    return 0
-
-
-def stdout_error(error: OSError) -> str:
-    """Message for an error of standard output."""
-    return f"Cannot write to standard output: {error.strerror}."
+        print_safely(f"broadcast-tui: Cannot write to standard output: {error.strerror}.", sys.stderr)
+        return ExitCode.FAILED
+    return result if isinstance(result, int) else ExitCode.OK
 
 
 def discard_stdout() -> None:
@@ -70,7 +76,7 @@ def is_stdout_closed() -> bool:
     return any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
 
 
-def is_stdout_error(error: OSError) -> bool:
+def _is_stdout_error(error: OSError) -> bool:
     """Whether an error is of standard output and not of a file, which has a name or other errors."""
     return error.filename is None and error.errno in _FULL
 

@@ -54,15 +54,15 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("words", [("config",), ("--help",), ("tail",)], ids=" ".join)
-async def test_full_output_is_reported_with_status_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("words", [("config",), ("--help",), ("tail",), ("export", "--url")], ids=" ".join)
+async def test_full_output_is_reported_with_status_1(tmp_path: Path, words: tuple[str, ...]) -> None:
     async with running_server() as server:
         await server.broadcast_to_all({"type": "message", "message": "hello", "sender": "ana"})
-        url = (server.url,) if words == ("tail",) else ()
+        url = (server.url,) if words[0] in ("tail", "export") else ()
         async with program(*words, *url, home=tmp_path, before=shell(">/dev/full")) as full:
             outcome = await in_time(full.ended())
         reason = "broadcast-tui: Cannot write to standard output: No space left on device.\n"
-        assert outcome == Outcome(2, "", reason)
+        assert outcome == Outcome(1, "", reason)
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
