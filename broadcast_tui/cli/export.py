@@ -23,6 +23,7 @@ from broadcast_tui.core.export.describe import Source
 from broadcast_tui.core.export.formats import Format, exported_lines, format_of
 from broadcast_tui.core.export.moments import EXAMPLES, parse_moment
 from broadcast_tui.core.export.pages import HistoryPages
+from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState
 
 
@@ -167,4 +168,7 @@ async def _follow(
                 lost = loop.time()
     if pages.error:
         return print_error(f"the history cannot be read: {pages.error}", ExitCode.FAILED)
+    if pages.is_unknown_room and pages.room != DEFAULT_ROOM:
+        text = f"No such room: {pages.room}. It has no people, messages or topic."
+        return print_error(text, ExitCode.FAILED)
     return ExitCode.OK

@@ -194,6 +194,22 @@ def test_wrong_options_are_one_line(tmp_path: Path, options: tuple[str, ...], er
     assert outcome.err.count("\n") == 1
 
 
+async def test_an_unknown_room_is_reported_and_no_file_written(tmp_path: Path) -> None:
+    file = tmp_path / "out.md"
+    async with running_server() as server:
+        words = ("export", "--url", server.url, "-o", str(file))
+        unknown = await asyncio.to_thread(run, *words, "opps", home=tmp_path)
+        assert unknown == Outcome(
+            1, "", "broadcast-tui: No such room: opps. It has no people, messages or topic.\n"
+        )
+        assert not file.exists()
+        empty = await asyncio.to_thread(run, *words, "lobby", home=tmp_path)
+        assert empty == Outcome(0, "", f"Exported 0 messages to {file}\n")
+        async with BroadcastClient(server.url, name="ana", rooms=["opps"]):
+            known = await asyncio.to_thread(run, *words, "opps", "--force", home=tmp_path)
+        assert known == Outcome(0, "", f"Exported 0 messages to {file}\n")
+
+
 def test_a_missing_server_is_reported(tmp_path: Path) -> None:
     outcome = run("export", "--url", "ws://127.0.0.1:9", "--timeout", "0.1", home=tmp_path)
     assert (outcome.status, outcome.out) == (4, "")

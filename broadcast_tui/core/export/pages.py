@@ -19,6 +19,7 @@ from broadcast_tui.core.session.updates import (
     HistoryFetched,
     NoteArrived,
     Noticed,
+    RoomEntered,
     RoomLeft,
     Update,
     Welcomed,
@@ -46,6 +47,8 @@ class HistoryPages:
         self.is_complete = False
         self.error = ""
         """Why the history cannot be read, as the server sent it; empty if nothing failed."""
+        self._is_deserted = False
+        self._is_empty = True
         self._ref = ""
         self._posts: dict[int, Post] = {}
         self._notes: dict[int, Note] = {}
@@ -54,6 +57,11 @@ class HistoryPages:
     def is_finished(self) -> bool:
         """Whether no more pages are needed, or possible."""
         return self.is_complete or bool(self.error)
+
+    @property
+    def is_unknown_room(self) -> bool:
+        """Whether the server has no such room: the client found no people, messages and topic in it."""
+        return self._is_deserted and self._is_empty
 
     @property
     def count(self) -> int:
@@ -92,6 +100,8 @@ class HistoryPages:
                 self._follow(update)
             case Welcomed() if not self._ref:
                 self.delay_s = 0.0
+            case RoomEntered(room=room) if room == self.room:
+                self._is_deserted = not update.online and not update.topic
             case RoomLeft(room=room) if room == self.room:
                 self.error = LEFT
             case ConnectionChanged(state=ConnectionState.REFUSED | ConnectionState.CLOSED, reason=reason):
@@ -103,6 +113,7 @@ class HistoryPages:
         if start is None:
             self.is_complete = True
             return
+        self._is_empty = False
         if former is not None and (start.epoch != former.epoch or start.seq >= former.seq):
             self.error = REPEATED
             return

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from broadcast_tui.core.export.pages import HistoryPages
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NoteKind, PostState
@@ -12,6 +14,7 @@ from broadcast_tui.core.session.updates import (
     HistoryFetched,
     NoteArrived,
     Noticed,
+    RoomEntered,
     RoomLeft,
     Welcomed,
 )
@@ -55,6 +58,26 @@ def test_an_empty_room_has_no_posts() -> None:
     assert pages.apply(page("r1", more=False))
     assert pages.is_complete
     assert pages.posts() == []
+
+
+@pytest.mark.parametrize(
+    ("entered", "posts", "is_unknown"),
+    [
+        (RoomEntered("lobby", 0, 0), (), True),
+        (RoomEntered("lobby", 1, 0), (), False),
+        (RoomEntered("lobby", 0, 0, topic="Soon"), (), False),
+        (RoomEntered("lobby", 0, 0), (post(1, "a"),), False),
+        (RoomEntered("dev", 0, 0), (), False),
+    ],
+)
+def test_a_room_without_people_messages_and_topic_is_unknown(
+    entered: RoomEntered, posts: tuple[Post, ...], is_unknown: bool
+) -> None:
+    pages = reading(since=AT + timedelta(days=1))
+    pages.apply(entered)
+    pages.apply(page("r1", *posts, more=False))
+    assert pages.is_complete
+    assert (pages.is_unknown_room, pages.count) == (is_unknown, 0)
 
 
 def test_limits_in_time_end_the_reading() -> None:
