@@ -388,7 +388,7 @@ class ChatApp(App[None]):
 
     def _save_state(self) -> None:
         with suppress(Exception):
-            self._connections.save_bookmarks()
+            self._connections.save_states()
         with suppress(Exception):
             self._save_preferences()
 
@@ -449,7 +449,7 @@ class ChatApp(App[None]):
 
     async def _shutdown(self) -> None:
         self._terminal_title.restore()
-        self._connections.save_bookmarks()
+        self._connections.save_states()
         await super()._shutdown()
         self._signals.restore()
 

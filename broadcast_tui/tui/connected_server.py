@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from broadcast_tui.client.requests import ClientRequests
+from broadcast_tui.client.storage.drafts import DraftFile
 from broadcast_tui.core.session.updates import NameDenied, Update
 from broadcast_tui.tui.bookmark_saver import BookmarkSaver
 from broadcast_tui.tui.missing import request_missing
+from broadcast_tui.tui.model.input.lasting_drafts import lasting_drafts
 from broadcast_tui.tui.model.servers import Server
 from broadcast_tui.tui.model.state import Changes
 from broadcast_tui.tui.screens.chat import ChatScreen
@@ -25,10 +27,18 @@ class ConnectedServer:
     client: ClientRequests
     tokens: TokenPrompter
     bookmarks: BookmarkSaver
+    drafts: DraftFile | None = None
+    """Where unsent texts are saved; None in a kiosk."""
     screen: ChatScreen | None = None
     """Its screen, which is created when the server is displayed for the first time."""
     denied: NameDenied | None = None
     """The name was rejected and the user was not asked for another one yet."""
+
+    def save(self) -> None:
+        """Save the read positions and the unsent texts, before the chat or this connection ends."""
+        self.bookmarks.close(self.server.state)
+        if self.drafts is not None and self.screen is not None and self.screen.is_ready:
+            self.drafts.save(lasting_drafts(self.screen.unsent))
 
     def apply(self, updates: Iterable[Update]) -> Changes:
         """Apply updates to the state and show the changes if the server is displayed."""

@@ -70,10 +70,10 @@ class ConnectedServers:
         """The connection to the server with this address."""
         return next((connection for connection in self.all if connection.server.url == url), None)
 
-    def save_bookmarks(self) -> None:
-        """Save the read positions on all servers."""
+    def save_states(self) -> None:
+        """Save the read positions and unsent texts on all servers."""
         for connection in self.all:
-            connection.bookmarks.close(connection.server.state)
+            connection.save()
 
     def save(self) -> None:
         """Save the servers for the next run: the user has changed which ones there are."""
@@ -105,7 +105,7 @@ class ConnectedServers:
     async def leave(self, connection: ConnectedServer) -> None:
         """Disconnect from a server, which is not the only one, and report it."""
         name = self.servers.name(connection.server)
-        connection.bookmarks.close(connection.server.state)
+        connection.save()
         self.remove(connection)
         self.save()
         connection.server.state.close()

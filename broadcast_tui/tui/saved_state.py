@@ -9,6 +9,7 @@ from textual.app import App
 
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.credentials import PendingCredentials
+from broadcast_tui.client.storage.drafts import DraftFile
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.tui.bookmark_saver import BookmarkSaver, load_ignored
@@ -24,6 +25,7 @@ from broadcast_tui.tui.model.servers import Server
 from broadcast_tui.tui.model.settings import Settings
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.token_prompt import TokenPrompter
+from broadcast_tui.tui.widgets.composer import clean_paste
 
 
 class SavedState:
@@ -82,11 +84,15 @@ class SavedState:
         )
         self._history.add_server(client.url)
         tokens = TokenPrompter(self._app, credentials)
-        return ConnectedServer(Server(client.url, state), client, tokens, bookmarks)
+        drafts = None if self._is_kiosk else DraftFile(client.url, preferences.path.parent)
+        return ConnectedServer(Server(client.url, state), client, tokens, bookmarks, drafts)
 
     def history_of(self, connected: ConnectedServer) -> InputHistory:
-        """The input history for the rooms of a server."""
-        return self._history.on_server(connected.server.url, connected.server.state.rooms.shown_name)
+        """The input history for the rooms of a server, with the drafts of earlier runs."""
+        past = self._history.on_server(connected.server.url, connected.server.state.rooms.shown_name)
+        saved = {} if connected.drafts is None else connected.drafts.load()
+        past.saved_drafts = {room: clean_paste(text) for room, text in saved.items()}
+        return past
 
     def save_servers(self, urls: Iterable[str]) -> None:
         """Save the servers to connect to in the next run."""

@@ -292,6 +292,11 @@ class ChatScreen(Screen[None]):
     def search_server(self, event: Conversation.SearchRequested) -> None:
         self.search.open(event.query)
 
+    @property
+    def unsent(self) -> dict[str, str]:
+        """The unsent texts by room, at the end of the chat."""
+        return self.composer.drafts.collect() if self.query(Composer) else {}
+
     # Rooms
 
     def show_place(self, place: Place | None) -> None:

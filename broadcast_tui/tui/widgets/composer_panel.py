@@ -87,6 +87,7 @@ class ComposerPanel(Vertical):
         yield self.composer
 
     def on_mount(self) -> None:
+        self.composer.drafts.restore()
         self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit_suggestions())
 
     def _newest(self) -> ComposeMode | None:

@@ -44,7 +44,7 @@ class Drafts:
     def __init__(self, area: ReadlineArea, past: InputHistory) -> None:
         self._area = area
         self._past = past
-        self._elsewhere: dict[str, Draft] = {}
+        self._elsewhere = {room: Draft.of(text) for room, text in past.saved_drafts.items()}
         """Drafts of the rooms that are not displayed."""
         self._restored = ""
         self._before: Draft | None = None
@@ -62,6 +62,30 @@ class Drafts:
         """Whether an edit was begun and nothing was typed yet."""
         mode = self.mode
         return mode is not None and mode.kind is ComposeKind.EDIT and self._area.text == mode.initial_text
+
+    def restore(self) -> None:
+        """Show the draft that an earlier run has left in the current room."""
+        if (draft := self._elsewhere.pop(self._past.room, None)) is not None:
+            self._restored = draft.text
+            self._show(draft)
+
+    def collect(self) -> dict[str, str]:
+        """The unsent texts by room, at the end of the chat.
+
+        A reply becomes an ordinary draft, because its post may be gone in the next run. What has no room in
+        the input, such as an edit, is stored in the history.
+        """
+        texts: dict[str, str] = {}
+        for room, draft in {**self._elsewhere, self._past.room: self._current()}.items():
+            text, mode = draft.text.rstrip(), draft.mode
+            before = "" if draft.before is None else draft.before.text.rstrip()
+            if mode is None or (mode.kind is ComposeKind.REPLY and not before):
+                texts[room] = self._past.unsent(room, draft.text).rstrip()
+                continue
+            texts[room] = before
+            if text != mode.initial_text:
+                self._past.store(text, room)
+        return {room: text for room, text in texts.items() if text}
 
     def enter_room(self, room: str) -> None:
         """Show the draft of `room`; the current text becomes the draft of the room before."""

@@ -77,6 +77,8 @@ class InputHistory:
         self._shared = _Entries(list(entries)[-limit:], limit, save)
         self._server = server
         self.add_server(server)
+        self.saved_drafts: dict[str, str] = {}
+        """Unsent texts of earlier runs by room, which the input takes over."""
         self._positions: dict[str, _Browse] = {}
         self._position = _Browse()
         self.room = ""
@@ -127,13 +129,24 @@ class InputHistory:
     def add(self, text: str) -> None:
         """Add a sent `text` and return to an empty draft. Private texts are not stored."""
         shared = self._shared
-        if not is_private(text) and self._add(text) and shared.save is not None:
-            entry = shared.items[-1]
-            shared.save(entry if len(shared.servers) > 1 else replace(entry, server=""))
+        self.store(text)
         self.end_browsing()
         surplus = max(0, len(shared.items) - shared.limit)
         del shared.items[:surplus]
         shared.first += surplus
+
+    def store(self, text: str, room: str | None = None) -> None:
+        """Add a text, for later runs too, unless it is private. The position does not change."""
+        shared = self._shared
+        if not is_private(text) and self._add(text, room) and shared.save is not None:
+            entry = shared.items[-1]
+            shared.save(entry if len(shared.servers) > 1 else replace(entry, server=""))
+
+    def unsent(self, room: str, shown: str) -> str:
+        """The unsent text of a room whose input shows `shown`: the draft, or an entry that was changed."""
+        position = self._positions.get(room)
+        entry = None if position is None or position.place is None else self._at(position.place)
+        return position.draft if position is not None and entry is not None and shown == entry.text else shown
 
     def add_unsent(self, text: str, room: str | None = None) -> None:
         """Add a text that was not sent, for this run only. The position does not change."""
@@ -199,7 +212,12 @@ def is_private(text: str) -> bool:
     if word == "/connect":
         # A plain address, without user, query or fragment, has no secret.
         return len(arguments) > 1 or any(mark in argument for argument in arguments for mark in "@?#")
-    return word[1:] in _SECRET_COMMANDS or _SECRET_ARGUMENT.search(text) is not None
+    return word[1:] in _SECRET_COMMANDS or has_secret_argument(text)
+
+
+def has_secret_argument(text: str) -> bool:
+    """Whether `text` names a secret and its value: `token=…`, `password: …`."""
+    return _SECRET_ARGUMENT.search(text) is not None
 
 
 class HistorySearch:
