@@ -25,11 +25,12 @@ from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.clock import DAY_S, format_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.export.json_lines import json_line
-from broadcast_tui.core.names import check_name
+from broadcast_tui.core.names import check_name, name_key
 from broadcast_tui.core.notes import apply_note, merged, without_lost_notes
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NO_STATE, Ask, PostState, Votes, answer_count, waiting_names
 from broadcast_tui.core.protocol.commands import Question
+from broadcast_tui.core.protocol.events import Presence
 from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
@@ -128,11 +129,13 @@ def result(ask: Ask, state: PostState, *, any_one: bool) -> ExitCode | None:
     Args:
         ask: The question, of which the first choice means success.
         any_one: Whether a single person decides, by the first choice.
+
+    If nobody was in the room to be asked, the first person who comes and answers decides.
     """
     successes = state.tally.get(ask.choices[0], Votes(0, ())).count
     others = answer_count(state) - successes
     is_complete = 0 < ask.of <= successes + others
-    if successes and (any_one or (is_complete and not others)):
+    if successes and (any_one or ((is_complete or not ask.of) and not others)):
         return ExitCode.OK
     if others and (is_complete or not any_one):
         return ExitCode.OTHER_CHOICE
@@ -165,6 +168,8 @@ class _Asker:
         """Ref of the request for the current state of the question, at first and after each reconnect."""
         self._is_stored = False
         """Whether such a request has found it."""
+        self._members_ref = ""
+        """Ref of the request for the people in the room."""
 
     async def run(self, text: str) -> int:
         try:
@@ -209,6 +214,8 @@ class _Asker:
                 return self._follow(update)
             case HistoryFetched(ref=ref, posts=posts) if ref == self._read_ref:
                 return self._read_again(posts)
+            case Presence(ref=ref) if ref == self._members_ref:
+                self._warn_of_absence(update)
             case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, cause=cause):
                 return print_error(add_advice(reason, cause), ExitCode.UNREACHABLE)
         return None
@@ -263,11 +270,29 @@ class _Asker:
         )
         people = ", ".join(map(visible_line, ask.to)) or f"{ask.of} people"
         wait = format_duration(self._question.until_s, round_up=True)
-        print(f"broadcast-tui: Asked {people} in #{self._room}; waiting for {wait}.", file=sys.stderr)
+        if ask.of:
+            _print_note(f"Asked {people} in #{self._room}; waiting for {wait}.")
+        else:
+            _print_note(
+                f"Nobody who can answer is in #{self._room}; waiting for {wait}. The first answer decides."
+            )
+        if ask.to:
+            self._members_ref = self._client.list_members(self._room)
         self._position = post.position
         if not self._is_stored:
             self._read()
         return self._changed(post)
+
+    def _warn_of_absence(self, presence: Presence) -> None:
+        """Print a note if none of the people asked is in the room."""
+        assert self._post is not None
+        assert self._post.state.ask is not None
+        asked = self._post.state.ask.to
+        present = {name_key(member.name) for member in presence.members}
+        if presence.truncated or any(name_key(name) in present for name in asked):
+            return
+        who = f"{visible_line(asked[0])} is not" if len(asked) == 1 else "None of them is"
+        _print_note(f"{who} in #{self._room} at the moment.")
 
     def _changed(self, post: Post) -> int | None:
         """Print new answers; returns the exit status if the question is decided."""
@@ -294,7 +319,7 @@ class _Asker:
         self._print_json(type="result", status=int(status), tally=state.tally, waiting=waiting)
         if status is ExitCode.TIMED_OUT:
             missing = f" No answer from {', '.join(waiting)}." if waiting else ""
-            print(f"broadcast-tui: Time is up.{missing}", file=sys.stderr)
+            _print_note(f"Time is up.{missing}")
         return status
 
     def _print_json(self, **fields: object) -> None:
@@ -304,3 +329,7 @@ class _Asker:
     def _print_line(self, line: str) -> None:
         if not self._as_json:
             print(line, flush=True)
+
+
+def _print_note(text: str) -> None:
+    print(f"broadcast-tui: {text}", file=sys.stderr, flush=True)

@@ -26,6 +26,7 @@ from tests.support.entries import posts_of, texts_of
 from tests.support.running import in_time, running_server
 
 AT = "2026-01-01T00:00:00.000+00:00"
+ABSENT = "broadcast-tui: None of them is in #lobby at the moment."
 OPEN, OK, OTHER, TIMED_OUT = None, ExitCode.OK, ExitCode.OTHER_CHOICE, ExitCode.TIMED_OUT
 
 
@@ -63,6 +64,9 @@ def test_a_question_to_nobody_is_not_answered_by_nobody() -> None:
     question = Ask(("yes", "no"), AT, 0)
     assert result(question, NO_STATE, any_one=False) is None
     assert result(question, state("", "", closed=True), any_one=False) is TIMED_OUT
+    assert result(question, state("a", ""), any_one=False) is OK
+    assert result(question, state("", "a"), any_one=False) is OTHER
+    assert result(question, state("", "a"), any_one=True) is OPEN
 
 
 def test_only_new_answers_are_printed() -> None:
@@ -141,6 +145,28 @@ async def test_the_people_in_the_room_are_asked_by_default(tmp_path: Path) -> No
         assert asked(outcome, "zoë") == (0, "zoë: red\n", [])
 
 
+async def test_an_empty_room_is_reported_at_once_and_the_first_answer_decides(tmp_path: Path) -> None:
+    async with running_server() as server, asking("--url", server.url, "Deploy?", home=tmp_path) as running:
+        await running.log_line(
+            r"\Abroadcast-tui: Nobody who can answer is in #lobby; waiting for 5 min\. "
+            r"The first answer decides\.\n"
+        )
+        async with answering_late(server.url, "ana", "yes"):
+            assert await running.ended() == Outcome(0, "ana: yes\n", running.err)
+
+
+@pytest.mark.parametrize(
+    ("names", "note"), [("ana", "broadcast-tui: ana is not in #lobby at the moment."), ("ana,ken", ABSENT)]
+)
+async def test_absent_people_are_reported_at_once(tmp_path: Path, names: str, note: str) -> None:
+    async with (
+        running_server() as server,
+        BroadcastClient(server.url, name="zoë"),
+        asking("--url", server.url, "--to", names, "Deploy?", home=tmp_path) as running,
+    ):
+        await running.log_line(f"^{note}$")
+
+
 async def test_one_person_decides_with_any(tmp_path: Path) -> None:
     async with running_server() as server, answering(server.url, "ana", "no", "yes"):
         words = ("--any", "--to", "ana,ken", "Deploy?")
@@ -197,12 +223,12 @@ async def test_the_wait_survives_a_restart_of_the_server(tmp_path: Path) -> None
         async with running_server(engine=SqliteEngine(path)) as server:
             words = ("--url", server.url, "--to", "ana,ken", "Deploy?")
             running = await stack.enter_async_context(asking(*words, home=home))
-            await running.log_line("Asked ana, ken")
+            await running.log_line(f"Asked ana, ken.*\n{ABSENT}")
             async with answering_late(server.url, "ana", "yes"):
                 assert await running.line() == "ana: yes"
         again = running_server(port=server.port, engine=SqliteEngine(path))
         async with again, answering_late(server.url, "ken", "yes"):
-            assert asked(await running.ended(), "ana, ken") == (0, "ana: yes\nken: yes\n", [])
+            assert asked(await running.ended(), "ana, ken") == (0, "ana: yes\nken: yes\n", [ABSENT])
 
 
 async def test_a_server_that_lost_the_question_is_reported(tmp_path: Path) -> None:
