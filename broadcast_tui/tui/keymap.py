@@ -175,6 +175,25 @@ KEYS: tuple[KeyRow, ...] = (
 
 _ROWS = {row.id: row for row in KEYS}
 
+FIRST_KEYS = (
+    "composer.send-post",
+    "composer.insert-newline",
+    "composer.complete-word",
+    "composer.move-up",
+    "log.pick-post",
+    "log.page-up",
+    "log.go-bottom",
+    "log.go-unread",
+    "log.find-text",
+    "room.switch",
+    "room.go-1",
+    "room.go-urgent",
+    "people.toggle-list",
+    "app.open-palette",
+    "app.quit-chat",
+)
+"""What to know first, in the order of the help screen; few enough for a page of 24 rows."""
+
 
 def bind(id: str, action: str, *, priority: bool = False) -> Binding:
     """A binding of the keys of row `id` to `action`. Raises KeyError for an unknown id."""
@@ -245,6 +264,11 @@ def key_help(
         )
         for area, heading in AREAS.items()
     ]
+
+
+def first_keys(overrides: Mapping[str, str] = MappingProxyType({})) -> list[tuple[str, str]]:
+    """The keys to know first, as rows of (keys, text). See `key_help`."""
+    return [(_shown(_ROWS[id], overrides), _ROWS[id].text) for id in FIRST_KEYS]
 
 
 def _shown(row: KeyRow, overrides: Mapping[str, str]) -> str:

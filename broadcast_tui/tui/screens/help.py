@@ -1,4 +1,4 @@
-"""The help screen: all commands and keys, generated from their tables."""
+"""The help screen: the first keys, all commands, all keys, generated from their tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from broadcast_tui.tui.commands.parser import grouped
-from broadcast_tui.tui.keymap import bind, key_help
+from broadcast_tui.tui.keymap import bind, first_keys, key_help
 from broadcast_tui.tui.widgets.dialog import Dialog
 
 SECOND_WIDTH_MIN = 24
@@ -29,13 +29,16 @@ SECOND_WIDTH_MIN = 24
 def help_sections(
     keys: Mapping[str, str] = MappingProxyType({}), *, kiosk: bool = False
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Headings with rows of (key or command, description): commands by group, then keys by area.
+    """Headings with rows of (key or command, description).
+
+    The keys to know first, then commands by group, then all keys by area.
 
     Args:
         keys: The user's own keys, by id.
     """
     commands = [(f"Commands: {heading}", rows) for heading, rows in grouped(kiosk=kiosk)]
-    return [*commands, *key_help(keys, kiosk=kiosk)]
+    areas = [(f"Keys: {heading}", rows) for heading, rows in key_help(keys, kiosk=kiosk)]
+    return [("Keys to know first", first_keys(keys)), *commands, *areas]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,15 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Dialog("Help", ("PgDn More", "Esc Close"), id="help", page=True):
-            sections = help_sections(self._keys, kiosk=self._kiosk)
-            width = max(cell_len(what) for _, rows in sections for what, _ in rows)
-            for heading, rows in sections:
-                yield Static(Content(heading), classes="help-heading")
-                yield Static(Section(rows, width))
+            first, *others = help_sections(self._keys, kiosk=self._kiosk)
+            for sections in (
+                [first],
+                others,
+            ):  # the first ones fill a page if their column is no wider than needed
+                width = max(cell_len(what) for _, rows in sections for what, _ in rows)
+                for heading, rows in sections:
+                    yield Static(Content(heading), classes="help-heading")
+                    yield Static(Section(rows, width))
 
     def on_mount(self) -> None:
         self.query_one("#help").focus()

@@ -347,7 +347,7 @@ async def test_the_palette_offers_the_slash_commands() -> None:
 
 
 async def test_f1_shows_every_key_and_command() -> None:
-    async with chatting("ana", size=(100, 260)) as chat:
+    async with chatting("ana", size=(100, 290)) as chat:
         await chat.type("f1")
         assert isinstance(chat.app.screen, HelpScreen)
         drawn = "\n".join(chat.drawn())
@@ -355,6 +355,16 @@ async def test_f1_shows_every_key_and_command() -> None:
         assert all(what in drawn for _, rows in help_sections() for what, _ in rows)
         await chat.type("escape")
         assert isinstance(chat.app.screen, ChatScreen)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 24)])
+async def test_the_help_starts_with_the_keys_to_know_first(size: tuple[int, int]) -> None:
+    async with chatting("ana", size=size, keys={"room.switch": "f3"}) as chat:
+        await chat.type("f1")
+        drawn = "\n".join(chat.drawn())
+        rows = ["Enter", "F3", "Alt+Up", "Ctrl+Q"] if size[0] == 80 else ["Enter", "Tab", "Alt+Up"]
+        assert drawn.index("Keys to know first") < min(drawn.index(key) for key in rows)
+        assert "Commands:" not in drawn
 
 
 async def test_typing_anywhere_goes_into_the_input() -> None:
@@ -654,6 +664,8 @@ async def test_notification_levels_are_saved(tmp_path: Path) -> None:
         await focus(chat, False)
         await chat.deliver(chat.client.post("bob", "hi ana"))
         assert written == []
+        assert chat.composer.text == "/notify loudly"  # a draft
+        chat.composer.stash()
         await chat.enter("/notify all")
         await focus(chat, False)
         await chat.deliver(chat.client.post("bob", "whatever"))
