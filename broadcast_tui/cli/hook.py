@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.option_types import ServerPort
 from broadcast_tui.cli.security import data_path, hooks_path
 from broadcast_tui.cli.server_info import ServerInfo, choose_port
 from broadcast_tui.cli.token import expiry, open_token_store, validity
@@ -22,7 +22,6 @@ from broadcast_tui.server.secret_store import check_no_lookalike, check_owner_na
 
 app = App(name="hook", help="Create, list and revoke webhooks, at which programs post to a room.")
 
-Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 TokensFile = Annotated[str, Parameter(name="--tokens")]
 
@@ -35,7 +34,7 @@ def create(
     room: str,
     expires: str = "",
     url: str = "",
-    port: Port | None = None,
+    port: ServerPort | None = None,
     tokens: TokensFile = "",
     history: str = "",
 ) -> int:
@@ -78,7 +77,7 @@ def create(
 
 
 @app.command(name="list")
-def list_hooks(*, port: Port | None = None, tokens: TokensFile = "", history: str = "") -> int:
+def list_hooks(*, port: ServerPort | None = None, tokens: TokensFile = "", history: str = "") -> int:
     """List the webhooks: id, validity, room, name.
 
     Parameters
@@ -101,7 +100,9 @@ def list_hooks(*, port: Port | None = None, tokens: TokensFile = "", history: st
 
 
 @app.command
-def revoke(name: str, /, *, port: Port | None = None, tokens: TokensFile = "", history: str = "") -> int:
+def revoke(
+    name: str, /, *, port: ServerPort | None = None, tokens: TokensFile = "", history: str = ""
+) -> int:
     """Revoke a webhook. Its address stops working within 5 seconds.
 
     Parameters

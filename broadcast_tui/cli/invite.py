@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import sys
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.option_types import ServerPort
 from broadcast_tui.cli.security import data_path
-from broadcast_tui.cli.server_info import ServerInfo, choose_port
+from broadcast_tui.cli.server_info import ServerInfo, check_host, find_server
 from broadcast_tui.cli.token import create_token, open_token_store
 from broadcast_tui.client.address import DEFAULT_PORT, parse_address
 from broadcast_tui.core.hub.auth import Role
@@ -29,7 +27,7 @@ def invite(
     role: Role | None = None,
     expires: str = "",
     host: str = "",
-    port: Annotated[int | None, Parameter(validator=Number(gte=1, lte=65535))] = None,
+    port: ServerPort | None = None,
     room: str = DEFAULT_ROOM,
     qr: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -53,12 +51,8 @@ def invite(
     qr
         Also print a link for browsers and its QR code.
     """
-    if not _is_host(host):
-        raise UsageError(f"--host: Invalid host name or address: {host!r}.")
-    port = choose_port(data_path(), port)
-    info = ServerInfo.load(data_path(), port)
-    if info is None:
-        raise UsageError(f"No server was started on port {port}. Use --port, or run 'broadcast-tui serve'.")
+    check_host(host)
+    info = find_server(data_path(), port)
     room = check_room(room)
     secret = create_token(open_token_store(info.tokens), token, role, expires)[0] if token else ""
     address = info.address(host=host, room=room, token=secret)
@@ -110,12 +104,3 @@ def make_invite(url: str, room: str, name: str) -> Invite:
 
 def _ignore(_text: str) -> None:
     """Do not print: the terminal belongs to the chat."""
-
-
-def _is_host(text: str) -> bool:
-    """Whether `text` is a host name or address, or empty."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return re.fullmatch(r"[\w.-]*", text) is not None
-    return True

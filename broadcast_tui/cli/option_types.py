@@ -33,6 +33,8 @@ def time_span(_type: object, tokens: Sequence[Token]) -> float:
 
 
 Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
+ServerPort = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=1, lte=65535))]
+"""Port of a server that listens already."""
 Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
 Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 Duration = Annotated[float, Parameter(validator=Number(gt=0))]

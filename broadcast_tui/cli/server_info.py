@@ -1,7 +1,9 @@
-"""Data that `serve` saves for `invite`: address and fingerprint of the server last started on a port."""
+"""Data that `serve` saves for `invite`, `token` and `hook`: the server last started on a port."""
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import socket
 from pathlib import Path
 
@@ -78,6 +80,28 @@ def choose_port(directory: Path, port: int | None) -> int:
     if len(ports) > 1:
         raise UsageError(f"Several servers run on this machine: choose one with --port {_choices(ports)}.")
     return ports[0]
+
+
+def find_server(directory: Path, port: int | None) -> ServerInfo:
+    """The server on a port of this machine, or on the port that `choose_port` returns.
+
+    Raises UsageError if no server was started there.
+    """
+    port = choose_port(directory, port)
+    info = ServerInfo.load(directory, port)
+    if info is None:
+        raise UsageError(f"No server was started on port {port}. Use --port, or run 'broadcast-tui serve'.")
+    return info
+
+
+def check_host(text: str) -> str:
+    """The value of `--host`, a host name or address; may be empty. Raises UsageError if it is invalid."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not re.fullmatch(r"[\w.-]*", text):
+            raise UsageError(f"--host: Invalid host name or address: {text!r}.") from None
+    return text
 
 
 def _choices(ports: list[int]) -> str:

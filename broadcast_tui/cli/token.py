@@ -10,8 +10,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.option_types import ServerPort
 from broadcast_tui.cli.security import data_path, tokens_path
-from broadcast_tui.cli.server_info import ServerInfo
+from broadcast_tui.cli.server_info import ServerInfo, check_host, find_server
+from broadcast_tui.client.address import Address
 from broadcast_tui.core.clock import parse_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.hub.auth import Role
@@ -27,7 +29,15 @@ TokensFile = Annotated[str, Parameter(name="--tokens")]
 
 @app.command
 def create(
-    name: str, /, *, role: Role | None = None, expires: str = "", tokens: TokensFile = "", history: str = ""
+    name: str,
+    /,
+    *,
+    role: Role | None = None,
+    expires: str = "",
+    host: str = "",
+    port: ServerPort | None = None,
+    tokens: TokensFile = "",
+    history: str = "",
 ) -> int:
     """Create a token for a name, which is then reserved for its holder. The token is shown only once.
 
@@ -39,45 +49,71 @@ def create(
         Permissions: read (reader), also post (member), also moderate (admin) [default: member].
     expires
         Validity, such as 12h, 30d or 8w [default: until it is revoked].
+    host
+        Host name or address at which the holder reaches this machine [default: where the server listens].
+    port
+        Port of a server on this machine, to create the token for it [default: use --tokens].
     tokens
         File that stores the tokens [default: one in your data directory].
     history
         Use the tokens of the servers with this --history, such as redis://HOST:PORT, instead of the file.
     """
+    check_host(host)
+    tokens = _tokens_of(port, tokens, history)
+    addresses = _addresses(host, port, tokens, history)
     store = open_token_store(tokens, history)
     token, entry = create_token(store, name, role, expires)
     print(token)
     _print_note(f"Token of {entry.name} ({entry.role}, {validity(entry)}). It is not shown again.")
-    for command in _join_commands(tokens, history):
+    for address in addresses:
         # Without the token: notes on standard error end up in logs.
-        _print_note(f"{entry.name} enters it when asked by: {command}")
+        _print_note(f"{entry.name} enters it when asked by: {address.command}")
     return ExitCode.OK
 
 
-def _join_commands(tokens: str, history: str) -> list[str]:
-    """The commands that join the servers with these tokens: those that run, or the one last started.
+def _tokens_of(port: int | None, tokens: str, history: str) -> str:
+    """Where the tokens are: as given, or those of the server on the given port; empty for the default."""
+    if tokens or history or port is None:
+        return tokens
+    return find_server(data_path(), port).tokens
 
-    Of several that run, those that ask for a token, if there are any.
+
+def _addresses(host: str, port: int | None, tokens: str, history: str) -> list[Address]:
+    """The address of the server on the given port, or of those with these tokens, at the given host.
+
+    The latter are those that run, or the one last started. Of several that run, those that ask for a token,
+    if there are any.
+
+    Raises UsageError if a host or port is given, and no such server has these tokens.
     """
-    place = "" if history else str(tokens_path(tokens))
+    place = "" if history or is_redis(tokens) else str(tokens_path(tokens))
+    if port is not None:
+        info = find_server(data_path(), port)
+        if place and info.tokens != place:
+            raise UsageError(f"--tokens: The server on port {port} has its tokens in {info.tokens}.")
+        return [info.address(host=host)]
     infos = [info for info in ServerInfo.known(data_path()) if info.tokens == place]
+    if host and not infos:
+        raise UsageError("--host: No server with these tokens was started on this machine. Use --port.")
     running = [info for info in infos if info.is_running()] or infos[:1]
     asking = [info for info in running if info.needs_token] or running
-    return [info.address().command for info in asking]
+    return [info.address(host=host) for info in asking]
 
 
 @app.command(name="list")
-def list_tokens(*, tokens: TokensFile = "", history: str = "") -> int:
+def list_tokens(*, port: ServerPort | None = None, tokens: TokensFile = "", history: str = "") -> int:
     """List the tokens: id, role, validity, name.
 
     Parameters
     ----------
+    port
+        Port of a server on this machine, to use its tokens [default: use --tokens].
     tokens
         File that stores the tokens [default: one in your data directory].
     history
         Use the tokens of the servers with this --history, such as redis://HOST:PORT, instead of the file.
     """
-    store = open_token_store(tokens, history)
+    store = open_token_store(_tokens_of(port, tokens, history), history)
     if store.entries:
         _print_note(f"{'ID':<8}  {'ROLE':<6}  {'VALID':<26}  NAME")
     for entry in store.entries:
@@ -88,19 +124,23 @@ def list_tokens(*, tokens: TokensFile = "", history: str = "") -> int:
 
 
 @app.command
-def revoke(name: str, /, *, tokens: TokensFile = "", history: str = "") -> int:
+def revoke(
+    name: str, /, *, port: ServerPort | None = None, tokens: TokensFile = "", history: str = ""
+) -> int:
     """Revoke a token. Its connections are closed within 5 seconds.
 
     Parameters
     ----------
     name
         Id of a token, or a name to revoke all of its tokens.
+    port
+        Port of a server on this machine, to use its tokens [default: use --tokens].
     tokens
         File that stores the tokens [default: one in your data directory].
     history
         Use the tokens of the servers with this --history, such as redis://HOST:PORT, instead of the file.
     """
-    revoked = open_token_store(tokens, history).revoke(name)
+    revoked = open_token_store(_tokens_of(port, tokens, history), history).revoke(name)
     if not revoked:
         raise UsageError(f"No token has the id or name {name!r}. List them with 'broadcast-tui token list'.")
     for entry in revoked:

@@ -17,7 +17,7 @@ from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.cli.invite import make_invite
 from broadcast_tui.cli.security import network_host
 from broadcast_tui.cli.server_info import ServerInfo, choose_port
-from broadcast_tui.cli.token import create
+from broadcast_tui.cli.token import create, list_tokens, revoke
 from broadcast_tui.client import parse_address
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.qr_code import qr_lines
@@ -182,6 +182,45 @@ def test_a_token_is_for_the_running_servers_that_ask_for_it(
         assert ports() == [second]
     with listening(first, second, third):
         assert ports() == sorted((first, second))
+
+
+def test_a_token_is_for_the_server_on_a_port(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("broadcast_tui.cli.token.data_path", lambda: data)
+    known(data, 9001)
+    replace(info(data / "other.json", "127.0.0.1"), port=9002).save(data)
+    create("mia", port=9002, host="chat.example.org")
+    assert "asked by: broadcast-tui chat chat.example.org:9002\n" in capsys.readouterr().err
+    store = TokenStore(data / "other.json")
+    store.load()
+    assert [entry.name for entry in store.entries] == ["mia"]
+    list_tokens(port=9002)
+    assert "mia" in capsys.readouterr().out
+    create("ken", tokens=str(data / "tokens.json"), host="::1")
+    assert "asked by: broadcast-tui chat [::1]:9001\n" in capsys.readouterr().err
+    revoke("mia", port=9002)
+    assert capsys.readouterr().out.endswith(" of mia.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"port": 1}, "No server was started on port 1"),
+        ({"port": 9001, "tokens": "other.json"}, "--tokens: The server on port 9001 has its tokens in "),
+        ({"host": "no host"}, "--host: Invalid host name or address: 'no host'"),
+        ({"host": "h.example", "tokens": "other.json"}, "--host: No server with these tokens"),
+    ],
+)
+def test_no_token_is_created_for_a_server_that_is_not_there(
+    data: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], error: str
+) -> None:
+    monkeypatch.setattr("broadcast_tui.cli.token.data_path", lambda: data)
+    monkeypatch.chdir(data)
+    known(data, 9001)
+    with pytest.raises(UsageError, match=error):
+        create("mia", **options)  # type: ignore[arg-type]
+    assert [path.name for path in data.iterdir()] == ["server-9001.json"]
 
 
 async def test_invite_and_tokens_find_the_server(tmp_path: Path) -> None:
