@@ -23,6 +23,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = requested_text(tokens)
     if text is not None:
         sys.exit(with_stdout(lambda: print(text)))
-    from broadcast_tui.cli.parser import run
+    from broadcast_tui.cli.runner import run
 
     sys.exit(run(tokens))

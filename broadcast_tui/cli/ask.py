@@ -14,7 +14,7 @@ from cyclopts.validators import Number
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode, UsageError
-from broadcast_tui.cli.option_types import Texts, time_span
+from broadcast_tui.cli.option_types import Connection, Texts, Words, time_span
 from broadcast_tui.cli.pipes import (
     configure_stdout,
     connect,
@@ -56,16 +56,16 @@ GRACE_S = 5.0
 
 
 def ask(
-    *text: Annotated[str, Parameter(allow_leading_hyphen=False)],
+    *text: Words,
     url: str = "",
     room: str | None = None,
     name: str | None = None,
     to: Annotated[str, Parameter(show_default=False)] = "",
     choice: Texts = (),
     timeout: Annotated[float, Parameter(converter=time_span, validator=Number(gt=0, lte=30 * DAY_S))] = 300.0,
-    any: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
-    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
+    any: bool = False,
+    json: bool = False,
+    connection: Connection = ConnectOptions(),  # noqa: B008
 ) -> int:
     """Ask people a question and wait for their answers.
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
+from broadcast_tui import cli
 from broadcast_tui.cli import PROMPT
 from broadcast_tui.cli.chat_servers import chat_addresses
 from broadcast_tui.cli.child_server import ChildServer
@@ -16,7 +15,6 @@ from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import ADVICE, saved_security
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.login_name import login_name
-from broadcast_tui.cli.option_types import Port, Texts
 from broadcast_tui.cli.settings import USER_CONFIG, suggest
 from broadcast_tui.client import SecurityOptions
 from broadcast_tui.client.address import Address
@@ -37,17 +35,17 @@ CONNECT_TIMEOUT_S = 10.0
 def chat(
     *url: str,
     host: str | None = None,
-    port: Port | None = None,
+    port: cli.option_types.Port | None = None,
     name: str = "",
-    ask_name: Annotated[bool, Parameter(negative=())] = False,
+    ask_name: bool = False,
     room: str | None = None,
-    serve: Annotated[bool, Parameter(negative=())] = False,
-    qr: Annotated[bool, Parameter(negative=())] = False,
+    serve: bool = False,
+    qr: bool = False,
     theme: str = "",
-    plain: Annotated[bool, Parameter(negative=())] = False,
-    kiosk: Annotated[bool, Parameter(negative=())] = False,
-    mention: Texts = (),
-    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
+    plain: bool = False,
+    kiosk: bool = False,
+    mention: cli.option_types.Texts = (),
+    connection: cli.option_types.Connection = ConnectOptions(),  # noqa: B008
 ) -> int:
     """Open the chat client.
 

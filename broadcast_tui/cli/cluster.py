@@ -6,9 +6,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.stdio import print_safely
@@ -23,7 +21,7 @@ HEADER = ("ID", "STATE", "VERSION", "HOST", "PID", "STARTED (UTC)", "CONNECTIONS
 RIGHT_ALIGNED = ("PID", "CONNECTIONS", "ROOMS", "LAG")
 
 
-def cluster(*, history: str = "", json: Annotated[bool, Parameter(negative=())] = False) -> int:
+def cluster(*, history: str = "", json: bool = False) -> int:
     """List the servers that share rooms through Redis: their state, version, connections and lag.
 
     Parameters

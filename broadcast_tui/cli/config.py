@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError
 
 from broadcast_tui.cli.chat import check_theme
 from broadcast_tui.cli.errors import ExitCode, UsageError
-from broadcast_tui.cli.parser import app, described, print_error
+from broadcast_tui.cli.parser import app, described
 from broadcast_tui.cli.settings import (
     KEYS,
     SECTIONS,
@@ -24,6 +24,7 @@ from broadcast_tui.cli.settings import (
     read_toml,
     suggest,
 )
+from broadcast_tui.cli.stdio import print_error
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.redaction import redact_userinfo
 from broadcast_tui.core.text import log_safe
@@ -145,7 +146,9 @@ def _rows(section: str) -> Iterator[Row]:
         yield from _setting_rows()
         return
     command = app[section]
-    arguments = command.assemble_argument_collection(parse_docstring=True)
+    arguments = command.assemble_argument_collection(
+        default_parameter=app.default_parameter, parse_docstring=True
+    )
     for source in app.config:
         source(command, (section,), arguments)
     for argument in arguments:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from broadcast_tui.cli.credentials import security_for
 from broadcast_tui.client import SecurityOptions
 from broadcast_tui.client.address import Address
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ConnectOptions:
     """The token to send, and when to trust the server."""
@@ -28,7 +24,7 @@ class ConnectOptions:
         default="",
         metadata={"help": "PEM file of certificate authorities to trust [default: those of the system]."},
     )
-    insecure_token: Annotated[bool, Parameter(negative=())] = field(
+    insecure_token: bool = field(
         default=False,
         metadata={"help": "Allow sending the token to other machines over unencrypted connections."},
     )

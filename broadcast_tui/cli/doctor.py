@@ -36,6 +36,7 @@ from broadcast_tui.cli.diagnosis.terminal import (
     tmux_option,
 )
 from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.option_types import Connection
 from broadcast_tui.cli.security import data_path
 from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
@@ -55,9 +56,9 @@ def doctor(
     /,
     *,
     history: str = "",
-    keys: Annotated[bool, Parameter(negative=())] = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
+    keys: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    connection: Connection = ConnectOptions(),  # noqa: B008
 ) -> int:
     """Check the terminal, a server, files and the installation, and say what to do.
 

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode, UsageError
-from broadcast_tui.cli.option_types import Duration
+from broadcast_tui.cli.option_types import Connection, Duration
 from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.client.export_file import ExportFileError, check_target, write_lines
@@ -34,13 +34,13 @@ def export(
     url: str = "",
     since: str = "",
     until: str = "",
-    text: Annotated[bool, Parameter(negative=())] = False,
-    md: Annotated[bool, Parameter(negative=())] = False,
-    jsonl: Annotated[bool, Parameter(negative=())] = False,
-    html: Annotated[bool, Parameter(negative=())] = False,
+    text: bool = False,
+    md: bool = False,
+    jsonl: bool = False,
+    html: bool = False,
     output: Annotated[str, Parameter(alias="-o")] = "",
-    force: Annotated[bool, Parameter(negative=())] = False,
-    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
+    force: bool = False,
+    connection: Connection = ConnectOptions(),  # noqa: B008
     timeout: Duration = 10.0,
 ) -> int:
     """Save the history of a room, with edits, deletions, reactions and answers as they are now.

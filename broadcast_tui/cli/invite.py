@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import ServerPort
@@ -29,7 +26,7 @@ def invite(
     host: str = "",
     port: ServerPort | None = None,
     room: str = DEFAULT_ROOM,
-    qr: Annotated[bool, Parameter(negative=())] = False,
+    qr: bool = False,
 ) -> int:
     """Print the command with which others join a server on this machine.
 

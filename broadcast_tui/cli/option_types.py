@@ -1,4 +1,9 @@
-"""Types of options that several commands share."""
+"""Types of options. Importing them loads the full parser, cyclopts.
+
+Commands that `quick_parser` starts do not load it. They import the
+package, `from broadcast_tui import cli`, and annotate options as `cli.option_types.Port`. Only the
+full parser evaluates these annotations.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from typing import Annotated
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
+from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.core.clock import parse_duration
 
 
@@ -38,4 +44,8 @@ ServerPort = Annotated[int, Parameter(converter=whole_number, validator=Number(g
 Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
 Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 Duration = Annotated[float, Parameter(validator=Number(gt=0))]
-Texts = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+Texts = Annotated[tuple[str, ...], Parameter(show_default=False)]
+Words = Annotated[str, Parameter(allow_leading_hyphen=False)]
+Connection = Annotated[ConnectOptions, Parameter(name="*")]
+Last = Annotated[int, Parameter(alias="-n", validator=Number(gte=0))]
+Follow = Annotated[bool, Parameter(alias="-f")]

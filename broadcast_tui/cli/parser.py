@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
-from cyclopts import App, CoercionError, CycloptsError
+from cyclopts import App, CoercionError, CycloptsError, Parameter
 from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Env
 
 from broadcast_tui import __version__
-from broadcast_tui.cli import PROMPT
+from broadcast_tui.cli import option_types
 from broadcast_tui.cli.errors import ExitCode, with_advice
-from broadcast_tui.cli.kiosk import forget_variables, is_kiosk
 from broadcast_tui.cli.settings import USER_CONFIG
-from broadcast_tui.cli.stdio import print_safely, with_stdout
+from broadcast_tui.cli.stdio import one_line, print_error
 from broadcast_tui.core.errors import BroadcastError
+
+__all__ = ["app", "call", "described", "option_types", "sentence"]
 
 
 def _from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -32,6 +30,8 @@ app = App(
     version=f"broadcast-tui {__version__}",
     config=(Env("BROADCAST_TUI_", command=True), _from_file, USER_CONFIG),
     help_format="plaintext",
+    # No --no-json, no --empty-mention.
+    default_parameter=Parameter(negative=()),
 )
 app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
 app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Open the chat client.")
@@ -52,25 +52,21 @@ app.command("broadcast_tui.cli.doctor:doctor", name="doctor", help="Find problem
 app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print an invite to a server here.")
 
 
-def run(tokens: list[str]) -> int:
-    """Run a command and return the exit status. Errors are printed as one line."""
-    if is_kiosk(tokens):
-        forget_variables(os.environ)
+def call(tokens: list[str]) -> object:
+    """Call the command of a command line and return its result. An error in the command line is printed."""
     try:
-        return with_stdout(lambda: _call(_replace_dash(tokens)))
-    except (BroadcastError, CycloptsError) as error:
+        return app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
+    except CycloptsError as error:
         print_error(described(error))
         return ExitCode.USAGE
-    except KeyboardInterrupt:
-        return 130
 
 
 def described(error: BroadcastError | CycloptsError) -> str:
     """The error and what to do about it, in one line."""
     if isinstance(error, BroadcastError):
-        return _one_line(with_advice(error))
+        return one_line(with_advice(error))
     command = " ".join(["broadcast-tui", *(error.command_chain or ())])
-    return f"{_one_line(sentence(error))} See '{command} --help'."
+    return f"{one_line(sentence(error))} See '{command} --help'."
 
 
 _NUMBERS = {int: "whole number", float: "number"}
@@ -84,28 +80,3 @@ def sentence(error: CycloptsError) -> str:
                 error.msg = f"{error.token.value!r} is not a {word}."
     text = str(error)
     return text if text.endswith((".", "?")) else f"{text}."
-
-
-def _call(tokens: list[str]) -> object:
-    """Call a command and return its result."""
-    return app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
-
-
-def _replace_dash(tokens: list[str]) -> list[str]:
-    """Replace `-` in place of an address by `PROMPT`, because cyclopts takes `-` for an option."""
-    positions = [at for at, before in enumerate(tokens[:-1], 1) if before == "--url"]
-    if tokens and tokens[0] in ("chat", "connect", "tail", "doctor"):
-        positions += range(1, len(tokens))
-    return [PROMPT if at in positions and token == "-" else token for at, token in enumerate(tokens)]
-
-
-def _one_line(text: str) -> str:
-    from broadcast_tui.core.redaction import redact
-    from broadcast_tui.core.text import log_safe
-
-    return log_safe(redact(" ".join(text.split())), 400)
-
-
-def print_error(text: str) -> None:
-    """Print an error on standard error."""
-    print_safely(f"broadcast-tui: {text}", sys.stderr)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from broadcast_tui import cli
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode, UsageError
-from broadcast_tui.cli.option_types import Duration
 from broadcast_tui.cli.pipes import (
     connect,
     posting_client,
@@ -29,15 +26,15 @@ BACKLOG = 500
 
 
 def send(
-    *text: Annotated[str, Parameter(allow_leading_hyphen=False)],
+    *text: cli.option_types.Words,
     url: str = "",
     room: str | None = None,
     name: str | None = None,
-    as_one: Annotated[bool, Parameter(negative=())] = False,
-    wait: Annotated[bool, Parameter(negative=())] = False,
+    as_one: bool = False,
+    wait: bool = False,
     reply_to: str = "",
-    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
-    timeout: Duration = 10.0,
+    connection: cli.option_types.Connection = ConnectOptions(),  # noqa: B008
+    timeout: cli.option_types.Duration = 10.0,
 ) -> int:
     """Send posts from the arguments, or from standard input with one post per line.
 

@@ -11,9 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, cast
 
 from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.errors import ExitCode, UsageError
@@ -50,8 +48,8 @@ def serve(
     *,
     host: str = "localhost",
     port: Port = 8765,
-    qr: Annotated[bool, Parameter(negative=())] = False,
-    share_port: Annotated[bool, Parameter(negative=())] = False,
+    qr: bool = False,
+    share_port: bool = False,
     history: str = "",
     keep_days: Rate = 30.0,
     keep_posts: Count | None = None,
@@ -67,8 +65,8 @@ def serve(
     metrics_port: Port | None = None,
     metrics_host: str = "localhost",
     config: str = "",
-    stop_on_eof: Annotated[bool, Parameter(negative=())] = False,
-    watchdog: Annotated[bool, Parameter(negative=())] = False,
+    stop_on_eof: bool = False,
+    watchdog: bool = False,
     connection: ConnectionOptions = ConnectionOptions(),  # noqa: B008
     admission: AdmissionOptions = AdmissionOptions(),  # noqa: B008
     totals: ServerOptions = ServerOptions(),  # noqa: B008

@@ -20,10 +20,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclopts import App
-from cyclopts.argument import ArgumentCollection
-from cyclopts.config import Dict
-
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.core.errors import BroadcastError
 
@@ -258,6 +254,8 @@ def _set_options(
     """Set the options of a command from the values of a file, unless they already have one."""
     # Without the names of the commands around it, cyclopts would skip options that are named like a command:
     # `history` of serve, `serve` of chat.
+    from cyclopts.config import Dict
+
     table = dict(values)
     for name in reversed(commands):
         table = {name: table}

@@ -31,6 +31,19 @@ def open_closed() -> None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
+def one_line(text: str) -> str:
+    """The text as one line without secrets and control characters."""
+    from broadcast_tui.core.redaction import redact
+    from broadcast_tui.core.text import log_safe
+
+    return log_safe(redact(" ".join(text.split())), 400)
+
+
+def print_error(text: str) -> None:
+    """Print an error on standard error."""
+    print_safely(f"broadcast-tui: {text}", sys.stderr)
+
+
 def print_safely(text: str, stream: TextIO | None = None) -> None:
     """Print, by default to standard output, and discard the stream if that fails."""
     chosen = stream if stream is not None else sys.stdout

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
+from broadcast_tui import cli
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode
-from broadcast_tui.cli.option_types import Duration
 from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address
 from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed
 from broadcast_tui.client import BroadcastClient, ConnectError
@@ -40,11 +36,11 @@ def tail(
     /,
     *,
     room: str | None = None,
-    last: Annotated[int, Parameter(alias="-n", validator=Number(gte=0))] = 10,
-    json: Annotated[bool, Parameter(negative=())] = False,
-    follow: Annotated[bool, Parameter(alias="-f", negative=())] = False,
-    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
-    timeout: Duration = 10.0,
+    last: cli.option_types.Last = 10,
+    json: bool = False,
+    follow: cli.option_types.Follow = False,
+    connection: cli.option_types.Connection = ConnectOptions(),  # noqa: B008
+    timeout: cli.option_types.Duration = 10.0,
 ) -> int:
     """Print the posts of a room.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broadcast_tui.cli.kiosk import forget_variables, is_kiosk
-from broadcast_tui.cli.parser import run
+from broadcast_tui.cli.runner import run
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,9 @@ def _command_section(chain: tuple[str, ...]) -> str:
     command: App = app
     for word in chain:
         command = command[word]
-    collection = command.assemble_argument_collection(parse_docstring=True)
+    collection = command.assemble_argument_collection(
+        default_parameter=app.default_parameter, parse_docstring=True
+    )
     arguments = [argument for argument in collection if argument.name != GROUP]
     words = " ".join(["broadcast-tui", *chain])
     lines = [f"## `{words}`", "", _summary(command)]
