@@ -47,6 +47,8 @@ class ConnectedServer:
         state = self.server.state
         changes = state.apply(updates, monotonic(), datetime.now(UTC))
         request_missing(self.client, state, changes)
+        for error in changes.errors:
+            state.print(error, datetime.now(UTC), error=True)  # for the time when it is displayed
         for opening in changes.directs:
             if not opening.is_joined:
                 self.client.join(opening.room)

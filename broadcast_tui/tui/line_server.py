@@ -334,6 +334,8 @@ class LineServer:
         if self._preferences is not None and any(isinstance(update, NameChanged) for update in batch):
             self._preferences.name = self.state.name
             self._preferences.save()
+        for error in changes.errors:
+            self.warn(error)
         for rejected in changes.rejected_notes:
             self.warn(rejection_text(rejected))
             if rejected.text:

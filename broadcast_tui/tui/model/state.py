@@ -185,6 +185,8 @@ class Changes:
     """Rejected posts, whose text returns to the input."""
     rejected_notes: list[NoteRejected] = field(default_factory=list)
     """Changes to posts that the server has rejected."""
+    errors: list[str] = field(default_factory=list)
+    """Why requests of the user failed. They are not in the log, which has only what happened there."""
     denied: NameDenied | None = None
     """The server denied the name and closed the connection: ask for another name."""
     rooms_listed: bool = False
@@ -385,11 +387,7 @@ class AppState:
                 case BansListed():
                     self.print("\n".join(ban_lines(update)), at)
                 case Noticed():
-                    self._print_notice(visible_line(update.text), now, at, error=update.error)
-                    self._clear_request(update.ref)
-                    if typed := self.directs.failed(update.ref):
-                        shown = self.rooms.shown_name
-                        changes.rejected.append(PostRejected(shown, "", update.code, update.text, typed))
+                    self._noticed(update, changes, now, at)
                 case DirectOpened():
                     changes.directs += self.directs.opened(update, self.rooms, at)
                 case _:
@@ -397,6 +395,17 @@ class AppState:
         self._handle_denied_name(changes, refused, at)
         changes.rooms_to_list = [room.name for room in self.rooms.joined.values() if room.request_list()]
         return changes
+
+    def _noticed(self, update: Noticed, changes: Changes, now: float, at: datetime) -> None:
+        text = visible_line(update.text)
+        if update.error and update.ref:
+            changes.errors.append(text)
+        else:
+            self._print_notice(text, now, at, error=update.error)
+        self._clear_request(update.ref)
+        if typed := self.directs.failed(update.ref):
+            shown = self.rooms.shown_name
+            changes.rejected.append(PostRejected(shown, "", update.code, update.text, typed))
 
     def _arrived(self, update: PostArrived, changes: Changes) -> None:
         room = self.rooms.get(update.post.room)
@@ -552,7 +561,7 @@ class AppState:
                 room.who_ref = ""
 
     def _handle_denied_name(self, changes: Changes, refused: ConnectionChanged | None, at: datetime) -> None:
-        """Ask for another name if the connection was rejected because of it; otherwise print the error."""
+        """Ask for another name if the connection was rejected because of it; otherwise report the error."""
         if self._denied is None:
             if refused is not None:
                 line = self.connection.refusal(self.advice, self.reconnect_key or "/reconnect")
@@ -561,5 +570,5 @@ class AppState:
         if self.connection.state is ConnectionState.REFUSED:
             changes.denied, self._denied = self._denied, None
         elif self.connection.state is ConnectionState.ONLINE:
-            self.print(visible_line(self._denied.reason), at, error=True)
+            changes.errors.append(visible_line(self._denied.reason))
             self._denied = None

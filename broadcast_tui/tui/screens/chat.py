@@ -211,6 +211,8 @@ class ChatScreen(Screen[None]):
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
         request_missing(self._client, self._state, changes)
         follow_openings(self._client, self._state, self.context, changes.directs)
+        for error in changes.errors:
+            self.context.warn(error)
         for refused in changes.rejected:
             self.post_context.handle_rejected_post(refused)
         if self.is_displayed:

@@ -47,8 +47,8 @@ def test_an_error_reply_is_shown_in_the_search_only() -> None:
     state.apply([Noticed("Too \x1bfast.", True, "rate_limited", "r1")], 0.0, NOON)
     assert (state.search.error, state.search.ref) == ("Too ␛fast.", "")
     assert len(state.rooms.shown.transcript) == before
-    state.apply([Noticed("Something else.", True, "", "r9")], 0.0, NOON)
-    assert len(state.rooms.shown.transcript) > before
+    changes = state.apply([Noticed("Something else.", True, "", "r9")], 0.0, NOON)
+    assert changes.errors == ["Something else."]
 
 
 def test_posts_fetched_around_a_result_are_not_added_to_the_room() -> None:

@@ -244,10 +244,11 @@ def test_a_denial_may_come_before_or_after_the_refusal() -> None:
     assert chat.apply(ConnectionChanged(ConnectionState.REFUSED)).denied == denied
 
 
-def test_a_denied_rename_prints_a_line() -> None:
+def test_a_denied_rename_is_reported() -> None:
     chat = Chat("ana")
-    assert chat.apply(NameDenied("bob", "name_taken", "That name is taken.")).denied is None
-    assert chat.lines[-1] == "ERROR: That name is taken."
+    changes = chat.apply(NameDenied("bob", "name_taken", "That name is taken."))
+    assert changes.denied is None
+    assert changes.errors == ["That name is taken."]
 
 
 def test_a_rejection_for_another_reason_prints_the_reason() -> None:
@@ -302,9 +303,18 @@ def test_older_posts_are_prepended_only_if_requested() -> None:
 def test_a_failed_request_may_be_made_again() -> None:
     chat = Chat("ana")
     chat.state.rooms.shown.history_ref = "h1"
-    chat.apply(Noticed("No such room.", error=True, ref="h1"))
+    before = chat.lines
+    changes = chat.apply(Noticed("No such room.", error=True, ref="h1"))
     assert chat.state.rooms.shown.history_ref == ""
-    assert chat.lines[-1] == "ERROR: No such room."
+    assert changes.errors == ["No such room."]
+    assert chat.lines == before
+
+
+def test_an_error_that_answers_no_request_is_in_the_log() -> None:
+    chat = Chat("ana")
+    changes = chat.apply(Noticed("Posts may be missing.", error=True))
+    assert changes.errors == []
+    assert chat.lines[-1] == "ERROR: Posts may be missing."
 
 
 def test_a_gap_is_reported() -> None:

@@ -13,6 +13,7 @@ from broadcast_tui.core.session.updates import (
     HistoryFetched,
     NameChanged,
     NameDenied,
+    Noticed,
     PostArrived,
     PostRejected,
     PresenceChanged,
@@ -115,6 +116,29 @@ async def test_a_refused_text_comes_back_if_nothing_else_is_being_written() -> N
         assert "Too fast." in drawn
         await chat.deliver(PostRejected("lobby", nonce, "rate_limited", "Too fast.", "other"))
         assert chat.composer.text == "hi"
+
+
+async def test_an_error_of_the_server_is_a_notice_like_one_of_the_chat() -> None:
+    async with chatting("ana") as chat:
+        lines = len(chat.screen.log_view.transcript)
+        await chat.enter("/kick")
+        assert "Usage: /kick" in chat.toasts
+        await chat.type("ctrl+c")
+        await chat.enter("/kick bob")
+        await chat.deliver(Noticed("Only admins can do that.", True, "forbidden", "r1"))
+        assert chat.toasts == "Only admins can do that."
+        assert len(chat.screen.log_view.transcript) == lines
+        chat.app.clear_notifications()
+        await chat.deliver(NameDenied("bob", "name_taken", "That name is taken."))
+        assert chat.toasts == "That name is taken."
+
+
+async def test_an_error_of_a_server_that_is_not_displayed_names_it() -> None:
+    async with chatting("ana") as chat:
+        chat.screen.submit("/connect ws://other.example:1")
+        await chat.pilot.pause()
+        await chat.deliver(Noticed("Only admins can do that.", True, "forbidden", "r1"))
+        assert chat.toasts == "localhost: Only admins can do that."
 
 
 async def test_typing_is_reported_but_not_for_commands() -> None:
