@@ -111,8 +111,13 @@ class Running:
 
 
 @contextmanager
-def running(name: str, line: Line = Line(), watched: bool = False) -> Iterator[Running]:  # noqa: B008
-    """A program, connected, its first screen drawn."""
+def running(
+    name: str,
+    line: Line = Line(),  # noqa: B008
+    watched: bool = False,
+    has_margins: bool = True,
+) -> Iterator[Running]:
+    """A program, connected, its first screen drawn; the terminal has left and right margins, as xterm."""
     program = PROGRAMS[name]
     with tempfile.TemporaryDirectory() as directory:
         server = subprocess.Popen(
@@ -133,7 +138,7 @@ def running(name: str, line: Line = Line(), watched: bool = False) -> Iterator[R
             "XDG_STATE_HOME": directory, "XDG_CONFIG_HOME": directory, "XDG_DATA_HOME": directory,
             "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **dict(program.environment),
         }  # fmt: skip
-        wire = Wire(words, environment, line)
+        wire = Wire(words, environment, line, has_margins=has_margins)
         try:
             wire.wait(program.hint, PATIENCE_S)
             while server.stdout.readline().strip() != "ready":
@@ -193,7 +198,8 @@ def memory(name: str) -> Result:
 
 def resize(name: str) -> Result:
     """First right frame, by emulating the terminal afterwards, and the longest time the loop was held up."""
-    with running(name, watched=name == "chat") as it:
+    # The emulator has no margins.
+    with running(name, watched=name == "chat", has_margins=False) as it:
         it.hold(100_000)
         it.wire.quiet(1.5)
         firsts, blocks = [], []
@@ -244,8 +250,8 @@ def page_up(name: str) -> Result:
         return {"p95": p95(times), "p50": statistics.median(times)}
 
 
-def line_bytes(name: str) -> Result:
-    with running(name) as it:
+def line_bytes(name: str, *, has_margins: bool = True) -> Result:
+    with running(name, has_margins=has_margins) as it:
         it.hold(1_000)
         it.wire.quiet(0.5)
         since = len(it.wire.chunks)
@@ -310,6 +316,12 @@ MEASURES = {
     ),
     "page-up": Measure("Page Up at 100,000 posts, p95", page_up, "{p95:.1f} ms", "20 ms"),
     "bytes": Measure("bytes to the terminal for one new line", line_bytes, "{bytes:,.0f}", "500"),
+    "bytes-no-margins": Measure(
+        "the same in a terminal without left and right margins",
+        lambda name: line_bytes(name, has_margins=False),
+        "{bytes:,.0f}",
+        "500",
+    ),
     "slow-line": Measure(
         "key to echo over 20 kB/s, 40 ms each way, 10 posts/s, p95", slow_line, "{p95:.0f} ms", "130 ms"
     ),

@@ -1,7 +1,8 @@
 """A program in a pseudo-terminal at the end of a wire: what it writes, byte by byte, and when it arrives.
 
 The wire may be a slow line: bytes a second, a delay each way, and what its buffers hold. The terminal
-answers what terminals are asked (cursor position, synchronized output), and draws nothing.
+answers what terminals are asked (cursor position, synchronized output, left and right margins), and draws
+nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_ANSWERS = {b"\x1b[6n": b"\x1b[38;5R", b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
-_QUESTION = re.compile(rb"\x1b\[6n|\x1b\[\?2026\$p")
+_ANSWERS = {
+    b"\x1b[6n": b"\x1b[38;5R",
+    b"\x1b[?2026$p": b"\x1b[?2026;2$y",
+    b"\x1b[?69$p": b"\x1b[?69;2$y",
+}
+"""What xterm answers to queries."""
+_QUESTION = re.compile(rb"\x1b\[6n|\x1b\[\?(2026|69)\$p")
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,11 @@ class Wire:
         line: Line = Line(),
         columns: int = 120,
         rows: int = 40,
+        *,
+        has_margins: bool = True,
     ) -> None:
         self.line = line
+        self._answers = {**_ANSWERS} if has_margins else {**_ANSWERS, b"\x1b[?69$p": b"\x1b[?69;0$y"}
         self.chunks: list[tuple[float, bytes]] = []
         self._down: deque[tuple[float, float, bytes]] = deque()
         self._up: deque[tuple[float, bytes]] = deque()
@@ -154,7 +163,7 @@ class Wire:
             seen = self._tail + data
             for question in _QUESTION.finditer(seen):
                 if question.end() > len(self._tail):
-                    self._up.append((now + self.line.delay_s, _ANSWERS[question.group()]))
+                    self._up.append((now + self.line.delay_s, self._answers[question.group()]))
             self._tail = seen[-9:]
         while self._up and self._up[0][0] <= now:
             with contextlib.suppress(OSError):

@@ -17,6 +17,8 @@ from rich.cells import cell_len
 from broadcast_tui.tui.model.text.wrapping import FLAG_LETTERS, clusters
 
 HALF = "half"
+_OFF = {"22": {"1", "2"}, "23": {"3"}, "24": {"4"}, "27": {"7"}, "29": {"9"}}
+"""The attributes that SGR parameters switch off."""
 _TOKEN = re.compile(
     r"\x1b\[(?P<private>[?>]?)(?P<parameters>[\d;]*)(?P<final>[A-Za-z])"
     r"|\x1b\]8;(?P<link>[^\x1b]*)\x1b\\|(?P<feed>\n)|(?P<text>[^\x00-\x1f\x7f]+)"
@@ -33,8 +35,13 @@ class Cell(NamedTuple):
     @property
     def seen(self) -> Cell:
         """The visible parts of a cell; for most blanks only the background."""
-        if self.text == " " and not self.link and self.attributes <= {"1", "2", "3"}:
+        if self.text != " " or self.link:
+            return self
+        if self.attributes <= {"1", "2", "3"}:
             return Cell(" ", background=self.background)
+        if self.attributes == {"7"} and self.foreground:
+            kind, separator, rest = self.foreground.partition(";")
+            return Cell(" ", background=f"{int(kind) + 10}{separator}{rest}")
         return self
 
 
@@ -49,17 +56,23 @@ class StrictScreen:
         erases_colored: bool = True,
         narrow: bool = False,
         apart: bool = False,
+        has_margins: bool = False,
     ) -> None:
         self.width, self.height = width, height
         self.erases_colored = erases_colored
         self.narrow = narrow
         self.apart = apart
+        self.has_margins = has_margins
         self.questions = 0
         self.fed = 0
         self.x = self.y = 0
         self.pen = Cell(" ")
         self.cells = [[Cell(" ")] * width for _ in range(height)]
         self._region = (0, height - 1)
+        self._columns: tuple[int, int] | None = None
+        """First and last column that rows are moved in; None while left and right margins are off."""
+        self._is_at_edge = False
+        """Whether the cursor is where terminals disagree on its column."""
 
     def scramble(self, rng: random.Random) -> None:
         """Fill the screen with arbitrary text, as after a resize."""
@@ -75,6 +88,11 @@ class StrictScreen:
     @property
     def lines(self) -> list[str]:
         return ["".join("" if cell.text == HALF else cell.text for cell in row) for row in self.cells]
+
+    @property
+    def is_scrolled_whole(self) -> bool:
+        """Whether no margins are set."""
+        return self._columns is None and self._region == (0, self.height - 1)
 
     def feed(self, data: str) -> None:
         self.fed += len(data)
@@ -102,9 +120,19 @@ class StrictScreen:
                 self.y, self.x = count - 1, max(1, *numbers[1:2], 1) - 1
                 assert self.y < self.height, "a cursor below the screen"
                 assert self.x < self.width, "a cursor beside the screen"
+                self._is_at_edge = False
             case "G":
                 self.x = count - 1
                 assert self.x < self.width, "a cursor beside the screen"
+                self._is_at_edge = False
+            case "C":
+                assert not self._is_at_edge, "a move from where terminals disagree on the cursor"
+                self.x += count
+                assert self.x < self.width, "a cursor beside the screen"
+            case "B":
+                assert not self._is_at_edge, "a move from where terminals disagree on the cursor"
+                self.y += count
+                assert self.y < self.height, "a cursor below the screen"
             case "m":
                 self._style(parameters.split(";"))
             case "K":
@@ -117,6 +145,16 @@ class StrictScreen:
                 self._region = (count - 1, numbers[1] - 1) if len(numbers) == 2 else (0, self.height - 1)
                 assert 0 <= self._region[0] < self._region[1] < self.height, "a region that is none"
                 self.x = self.y = 0
+                self._is_at_edge = False
+            case "s":
+                assert self._columns is not None, "the cursor saved"
+                self._columns = (count - 1, numbers[1] - 1)
+                assert 0 <= self._columns[0] < self._columns[1] < self.width, "margins that are none"
+                self.x = self.y = 0
+                self._is_at_edge = False
+            case "?h" | "?l" if parameters == "69":
+                assert self.has_margins
+                self._columns = (0, self.width - 1) if final == "h" else None
             case "M" | "L":
                 self._shift(count if final == "M" else -count)
             case "?h" | "?l":
@@ -144,6 +182,8 @@ class StrictScreen:
                 self.pen = self.pen._replace(foreground="" if token == "39" else token)
             elif re.fullmatch("(4|10)[0-7]|49", token):
                 self.pen = self.pen._replace(background="" if token == "49" else token)
+            elif token in _OFF:
+                self.pen = self.pen._replace(attributes=self.pen.attributes - _OFF[token])
             else:
                 assert token in ("1", "2", "3", "4", "5", "7", "8", "9"), f"attribute {token}"
                 self.pen = self.pen._replace(attributes=self.pen.attributes | {token})
@@ -157,9 +197,14 @@ class StrictScreen:
         assert self.y == top, "rows inserted or deleted in the middle"
         assert abs(by) <= bottom - top
         blank = Cell(" ", background=self.pen.background if self.erases_colored else "")
-        fresh = [[blank] * self.width for _ in range(abs(by))]
-        rows = self.cells[top : bottom + 1]
-        self.cells[top : bottom + 1] = [*rows[by:], *fresh] if by > 0 else [*fresh, *rows[:by]]
+        left, right = self._columns or (0, self.width - 1)
+        assert left <= self.x <= right, "rows moved from outside the margins"
+        fresh = [[blank] * (right - left + 1) for _ in range(abs(by))]
+        rows = [row[left : right + 1] for row in self.cells[top : bottom + 1]]
+        rows = [*rows[by:], *fresh] if by > 0 else [*fresh, *rows[:by]]
+        for row, moved in zip(self.cells[top : bottom + 1], rows, strict=True):
+            assert HALF not in (row[left].text, *(cell.text for cell in row[right + 1 : right + 2]))
+            row[left : right + 1] = moved
 
     def _draw(self, text: str) -> None:
         for start, end, width in clusters(text):
@@ -173,7 +218,8 @@ class StrictScreen:
             self._put(self.x, self.pen._replace(text=text[start:end]))
             if width == 2:
                 self._put(self.x + 1, self.pen._replace(text=HALF), keep=True)
-            self.x = min(self.width - 1, self.x + width) if self.x + width == self.width else self.x + width
+            self._is_at_edge = self.x + width == self.width
+            self.x = min(self.width - 1, self.x + width)
 
     def _draw_apart(self, cluster: str) -> None:
         for character in cluster:

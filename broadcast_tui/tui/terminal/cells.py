@@ -29,6 +29,10 @@ _PLAIN = re.compile("[ -~]*")
 _ALWAYS_WIDE = re.compile(
     "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]"
 )
+_INVISIBLE_IN_BLANKS = {"1", "2", "3"}
+_REVERSE = "7"
+_OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}
+"""The SGR parameters that switch attributes off."""
 
 
 class Row(NamedTuple):
@@ -84,23 +88,54 @@ class CellStyle(NamedTuple):
     @property
     def blank(self) -> CellStyle:
         """The part of the style that is visible in a cell without a character."""
-        if self.link or not set(self.attributes) <= {"1", "2", "3"}:
+        if self.link:
             return self
-        return CellStyle(background=self.background)
+        if set(self.attributes) <= _INVISIBLE_IN_BLANKS:
+            return CellStyle(background=self.background)
+        if self.attributes == (_REVERSE,) and self.foreground:
+            return CellStyle(background=_as_background(self.foreground))
+        return self
+
+    def on_background(self, background: str) -> CellStyle:
+        """A style for blanks on `background` that differs as little as possible from this one."""
+        if self.link or not set(self.attributes) <= _INVISIBLE_IN_BLANKS:
+            return CellStyle(background=background)
+        return self._replace(background=background)
 
     def change_from(self, pen: CellStyle) -> str:
         """The sequence that switches from the style `pen` to this one; empty if they are equal."""
-        parts: list[str] = []
-        if not set(pen.attributes) <= set(self.attributes):
-            parts.append("0")
-            pen = CellStyle(link=pen.link)
-        parts += [attribute for attribute in self.attributes if attribute not in pen.attributes]
-        if self.foreground != pen.foreground:
-            parts.append(self.foreground or "39")
-        if self.background != pen.background:
-            parts.append(self.background or "49")
-        sgr = f"\x1b[{';'.join(parts)}m" if parts else ""
+        if self._replace(link="") == CellStyle():
+            sgr = "" if pen._replace(link="") == CellStyle() else "\x1b[m"
+        else:
+            parameters = ";".join(self._parameters(pen))
+            sgr = f"\x1b[{parameters}m" if parameters else ""
         return sgr if self.link == pen.link else f"{sgr}\x1b]8;{self.link or ';'}\x1b\\"
+
+    def _parameters(self, pen: CellStyle) -> list[str]:
+        """The SGR parameters that switch from `pen` to this style."""
+        removed = [attribute for attribute in pen.attributes if attribute not in self.attributes]
+        colors = self._colors(pen)
+        if not removed:
+            return [*(attribute for attribute in self.attributes if attribute not in pen.attributes), *colors]
+        reset = ["0", *self.attributes, *self._colors(CellStyle())]
+        if not all(attribute in _OFF for attribute in removed):
+            return reset
+        off = dict.fromkeys(_OFF[attribute] for attribute in removed)
+        # One parameter switches off both bold and dim.
+        on = [item for item in self.attributes if item not in pen.attributes or _OFF.get(item) in off]
+        return min([*off, *on, *colors], reset, key=lambda parameters: len(";".join(parameters)))
+
+    def _colors(self, pen: CellStyle) -> list[str]:
+        """The SGR parameters for the colors in which this style differs from `pen`."""
+        foreground = [self.foreground or "39"] if self.foreground != pen.foreground else []
+        background = [self.background or "49"] if self.background != pen.background else []
+        return foreground + background
+
+
+def _as_background(foreground: str) -> str:
+    """The parameters of a foreground color for the same color as a background."""
+    kind, separator, rest = foreground.partition(";")
+    return f"{int(kind) + 10}{separator}{rest}"
 
 
 class GlyphTable:
@@ -113,6 +148,7 @@ class GlyphTable:
         self._clusters: list[str] = []
         self._cluster_keys: dict[str, str] = {}
         self._changes: dict[str, str] = {}
+        self._blank_pens: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self.plain = self.intern(CellStyle())
 
@@ -138,6 +174,25 @@ class GlyphTable:
         if blank is None:
             blank = self._blanks[key] = UNKNOWN if key == UNKNOWN else self.intern(self.style(key).blank)
         return blank
+
+    def background(self, key: str) -> str:
+        """The background that blanks have in the interned style `key`."""
+        return self.style(self.blank(key)).background
+
+    def blank_pen(self, pen: str, key: str) -> str:
+        """The interned style to change the pen `pen` to, so that blanks look as in the style `key`.
+
+        Usually only the background is changed.
+        """
+        found = self._blank_pens.get(pen + key)
+        if found is None:
+            blank = self.style(self.blank(key))
+            if blank.attributes or blank.link:
+                found = key
+            else:
+                found = self.intern(self.style(pen).on_background(blank.background))
+            self._blank_pens[pen + key] = found
+        return found
 
     def change(self, pen: str, key: str) -> str:
         """The sequence that switches from the interned style `pen` to `key`."""

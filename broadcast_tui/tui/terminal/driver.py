@@ -7,6 +7,7 @@ for any of this; `tests/tui/test_textual_seams.py` lists the parts and fails whe
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import sys
 import threading
@@ -37,11 +38,17 @@ SIZE_MAX = (2_000, 1_000)
 POLL_S = 0.1
 """How often the input thread looks for a lone Escape and for the end of the application mode."""
 
-RESTORE = "\x18\x1b[?2026l\x1b[r\x1b[m" + "".join(
+RESTORE = "\x18\x1b[?2026l\x1b[?69l\x1b[r\x1b[m" + "".join(
     [*(f"\x1b[?{mode}l" for mode in (1000, 1003, 1015, 1006, 1004, 2004, 2048)), "\x1b[?7h", "\x1b[<u"]
 )
 RESTORE += "\x1b[?1049l\x1b[?25h\x1b]0;\x07\x1b[23;0t"
 """Cancels an unfinished sequence and undoes all modes of the application mode, and the title."""
+
+ASK_MARGINS = "\x1b[?69$p"
+"""Request for the state of the mode for left and right margins (DECRQM of DECLRMM)."""
+_MARGINS = re.compile(r"\x1b\[\?69;(\d)\$y")
+_AVAILABLE = {"1", "2"}
+"""States of a mode that is set or reset, and not permanently so (DEC STD 070)."""
 
 
 class _Key(Enum):
@@ -78,9 +85,14 @@ class PasteSafeParser(XTermParser):
     def __init__(self, debug: bool = False) -> None:
         super().__init__(debug)
         self._paste_filter = PasteFilter()
+        self.has_margins = False
+        """Whether the terminal has answered to `ASK_MARGINS` that it has left and right margins."""
 
     def feed(self, data: str) -> Iterable[Message]:
         cleaned = self._paste_filter.clean(data)
+        # A paste contains no ESC any more. An answer in two parts is missed, which is harmless.
+        if answer := _MARGINS.search(cleaned):
+            self.has_margins = answer[1] in _AVAILABLE
         # An empty string would mean the end of the input to Textual's parser.
         return super().feed(cleaned) if cleaned or not data else ()
 
@@ -101,6 +113,7 @@ class ChatDriver(PlatformDriver):
         """Called while the terminal is still in application mode; Textual's own signal comes too late."""
         self.start_count = 0
         """How often application mode was started; each start shows a blank screen."""
+        self._parser: PasteSafeParser | None = None
 
     def _get_terminal_size(self) -> tuple[int, int]:
         width, height = super()._get_terminal_size()
@@ -110,7 +123,7 @@ class ChatDriver(PlatformDriver):
 
     def run_input_thread(self) -> None:
         """Read the terminal until application mode ends, as `LinuxDriver` does, with `PasteSafeParser`."""
-        parser = PasteSafeParser(constants.DEBUG)
+        self._parser = parser = PasteSafeParser(constants.DEBUG)
         decode = getincrementaldecoder("utf-8")().decode
         is_last = False
         with selectors.SelectSelector() as selector:
@@ -144,6 +157,9 @@ class ChatDriver(PlatformDriver):
     def start_application_mode(self) -> None:
         self.start_count += 1
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        # Apple's terminal displays a part of such a request, as Textual notes about another mode.
+        if sys.platform != "win32" and os.environ.get("TERM_PROGRAM") != "Apple_Terminal":
+            self.write(ASK_MARGINS)
 
     def suspend_application_mode(self) -> None:
         self.on_suspend()
@@ -152,6 +168,11 @@ class ChatDriver(PlatformDriver):
     def write(self, data: str) -> None:
         if not self._is_silent:
             super().write(data)
+
+    @property
+    def has_margins(self) -> bool:
+        """Whether the terminal has left and right margins (DECLRMM)."""
+        return self._parser is not None and self._parser.has_margins
 
     @property
     def queued_write_count(self) -> int:

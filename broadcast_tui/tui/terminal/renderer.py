@@ -39,6 +39,8 @@ ECHO_ROWS_MAX = 10
 """Height of a focused widget up to which its rows do not wait."""
 ECHO_QUEUE_MAX = 4
 """Queued writes up to which rows of the focused widget are still written."""
+SYNC_CHARACTERS = 400
+"""Length up to which a frame is written without a request to draw it at once: it arrives in one piece."""
 SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 
 log = logging.getLogger("broadcast_tui.tui")
@@ -195,10 +197,11 @@ class TerminalRenderer:
     def _write(self, driver: Driver, screen: ScreenDiff, only: Iterable[int] | None) -> None:
         x, y = self._app.cursor_position
         cursor = (max(0, min(x, screen.width - 1)), max(0, min(y, screen.height - 1)))
+        screen.has_margins = isinstance(driver, ChatDriver) and driver.has_margins
         text = screen.changes(cursor, only)
         if not text:
             return
-        if self.synchronizes and text.count("\x1b[") > 12:
+        if self.synchronizes and len(text) > SYNC_CHARACTERS:
             text = f"{SYNC_START}{text}{SYNC_END}"
         if self._flow_control.send(len(text), monotonic()):
             text += ASK

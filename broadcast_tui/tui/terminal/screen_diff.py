@@ -24,22 +24,41 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Iterable, Iterator
 from operator import ne
+from typing import NamedTuple
 
+from broadcast_tui.tui.terminal.cell_writer import CellWriter
 from broadcast_tui.tui.terminal.cells import FILL, UNKNOWN, GlyphTable, Row
 
 GAP = 8
 """Most unchanged cells between changed ones that are written again instead of jumped over."""
-ERASED_MIN = 12
-"""Fewest adjacent blanks that are erased instead of written."""
 SCROLL_ROWS_MIN = 3
 SCROLL_COST = 40
 """Fewest cells that scrolling must save, because its sequences cost as many bytes."""
 _DIFFERENT = re.compile(b"\1(?:\0{0,%d}\1)*" % GAP)
 _BREAK = 2
-_BLANKS = re.compile(f"( {{{ERASED_MIN},}})")
+
+
+class _Span(NamedTuple):
+    """Cells of row `y` from column `start` to before `end`."""
+
+    y: int
+    start: int
+    end: int
+
+
+class _Shift(NamedTuple):
+    """A move of the rows from `top` to `bottom` up by `by` rows, or down if it is negative.
+
+    Only the cells from column `left` to before `right` move.
+    """
+
+    by: int
+    top: int
+    bottom: int
+    left: int
+    right: int
 
 
 class ScreenDiff:
@@ -57,6 +76,8 @@ class ScreenDiff:
         self.height = height
         self._glyphs = glyphs
         self._erases_colored = erases_colored
+        self.has_margins = False
+        """Whether the terminal can move rows within left and right margins (DECLRMM)."""
         self._target = [Row.unknown(width)] * height
         self._shown = [Row.unknown(width)] * height
         self._cursor = (-1, -1)
@@ -94,7 +115,7 @@ class ScreenDiff:
             cursor: Column and row of the cursor afterwards.
             only: Rows to update, without moving any; None for all.
         """
-        writer = _Writer(self._glyphs, self.width, self._erases_colored)
+        writer = CellWriter(self._glyphs, self.width, erases_colored=self._erases_colored)
         rows = self.changed_rows
         if only is None:
             if len(rows) >= SCROLL_ROWS_MIN and self._scroll(rows, writer):
@@ -102,9 +123,10 @@ class ScreenDiff:
             self._areas.clear()
         else:
             rows = [y for y in rows if y in only]
+        spans = [_Span(y, *span) for y in rows for span in self._spans(self._shown[y], self._target[y])]
+        for span in self._in_pen_order(spans):
+            writer.write(*span, self._target[span.y])
         for y in rows:
-            for start, end in self._spans(self._shown[y], self._target[y]):
-                writer.write(y, start, end, self._target[y])
             self._shown[y] = self._target[y]
         if writer.has_written or cursor != self._cursor:
             self._cursor = cursor
@@ -157,25 +179,55 @@ class ScreenDiff:
 
     # Rows that moved
 
-    def _scroll(self, changed: list[int], writer: _Writer) -> bool:
+    def _scroll(self, changed: list[int], writer: CellWriter) -> bool:
         """Move rows if that saves enough output; returns whether it did."""
         shift = self._find_shift(changed)
-        if shift is None:
+        if shift is None or any(UNKNOWN in row.styles for row in self._target[shift.top : shift.bottom + 1]):
             return False
-        by, top, bottom = shift
-        shown, target = self._shown[top : bottom + 1], self._target[top : bottom + 1]
-        blank = [Row.unknown(self.width)] * min(abs(by), len(shown))
-        moved = [*shown[by:], *blank] if by > 0 else [*blank, *shown[:by]]
-        if any(UNKNOWN in row.styles for row in target):
-            return False
+        shift = self._extended(shift, changed)
+        shown, target = self._shown[shift.top : shift.bottom + 1], self._target[shift.top : shift.bottom + 1]
+        moved = [self._moved_row(shift, y) for y in range(shift.top, shift.bottom + 1)]
         if _cost(moved, target) + SCROLL_COST > _cost(shown, target):
             return False
-        self._shown[top : bottom + 1] = moved
-        writer.scroll(by, top, bottom)
+        self._shown[shift.top : shift.bottom + 1] = moved
+        columns = None if (shift.left, shift.right) == (0, self.width) else (shift.left, shift.right)
+        writer.scroll(shift.by, shift.top, shift.bottom, columns)
         return True
 
-    def _find_shift(self, changed: list[int]) -> tuple[int, int, int] | None:
-        """Find how far most of the changed rows have moved up, and the first and last row to move.
+    def _moved_row(self, shift: _Shift, y: int) -> Row:
+        """What the terminal shows in row `y` after it has moved the rows of `shift`."""
+        beside = self._shown[y]
+        length = shift.right - shift.left
+        if shift.top <= y + shift.by <= shift.bottom:
+            text, styles = self._shown[y + shift.by]
+            text, styles = text[shift.left : shift.right], styles[shift.left : shift.right]
+        else:
+            text, styles = Row.unknown(length)
+        return Row(
+            beside.text[: shift.left] + text + beside.text[shift.right :],
+            beside.styles[: shift.left] + styles + beside.styles[shift.right :],
+        )
+
+    def _extended(self, shift: _Shift, changed: list[int]) -> _Shift:
+        """`shift` with more rows at the end that rows move to, while that saves output.
+
+        The row in which content ends up differs where something is drawn over it, such as the sender of a
+        post whose beginning is above the view.
+        """
+        while True:
+            if shift.by > 0:
+                y, wider = shift.top - 1, shift._replace(top=shift.top - 1)
+            else:
+                y, wider = shift.bottom + 1, shift._replace(bottom=shift.bottom + 1)
+            if not changed[0] <= y <= changed[-1] or UNKNOWN in self._target[y].styles:
+                return shift
+            target = [self._target[y]]
+            if _cost([self._moved_row(wider, y)], target) >= _cost([self._shown[y]], target):
+                return shift
+            shift = wider
+
+    def _find_shift(self, changed: list[int]) -> _Shift | None:
+        """Find how far most of the changed rows have moved, and which rows to move.
 
         Returns None if no row moved. Compares only the columns in which most cells were put, because a
         widget beside them has not moved. Each changed row votes for the distance to the rows that showed
@@ -201,107 +253,49 @@ class ScreenDiff:
             return None
         by = votes.most_common(1)[0][0]
         moved = [y for y in range(first, last + 1) if y + by in previous.get(current[y], ())]
-        return by, min(moved[0], moved[0] + by), max(moved[-1], moved[-1] + by)
+        top, bottom = min(moved[0], moved[0] + by), max(moved[-1], moved[-1] + by)
+        if not self.has_margins or not self._can_cut(start, end, top, bottom):
+            start, end = 0, self.width
+        return _Shift(by, top, bottom, start, end)
 
+    def _can_cut(self, start: int, end: int, top: int, bottom: int) -> bool:
+        """Whether the terminal can move the columns from `start` to before `end` of these rows.
 
-class _Writer:
-    """Collects output and tracks the pen and the cursor; a position of (-1, -1) is unknown."""
+        Margins need two columns, and must not cut a wide character in two.
+        """
+        rows = self._shown[max(0, top - 1) : bottom + 2]
+        return end - start > 1 and not any(
+            row.text[start] == FILL or row.text[end : end + 1] == FILL for row in rows
+        )
 
-    def __init__(self, glyphs: GlyphTable, width: int, erases_colored: bool) -> None:
-        self._glyphs = glyphs
-        self._width = width
-        self._erases_colored = erases_colored
-        self._parts: list[str] = []
-        self._pen = glyphs.plain
-        self._at = (-1, -1)
+    def _in_pen_order(self, spans: list[_Span]) -> Iterator[_Span]:
+        """`spans` such that the background of the pen changes seldom; within a background, from the top.
 
-    @property
-    def text(self) -> str:
-        return "".join(self._parts)
-
-    @property
-    def has_written(self) -> bool:
-        return bool(self._parts)
-
-    def scroll(self, by: int, top: int, bottom: int) -> None:
-        """Move the rows from `top` to `bottom` up by `by` rows, or down if it is negative."""
-        move = f"\x1b[{by}M" if by > 0 else f"\x1b[{-by}L"
-        home = f"\x1b[{top + 1}H" if top else ""
-        self._parts.append(f"\x1b[{top + 1};{bottom + 1}r{home}{move}\x1b[r")
-
-    def finish_at(self, x: int, y: int) -> None:
-        """Reset the pen and leave the cursor at column `x` of row `y`."""
-        self._parts.append(self._reset_pen() + f"\x1b[{y + 1};{x + 1}H")
-
-    def write(self, y: int, start: int, end: int, row: Row) -> None:
-        """Write the cells of row `y` from `start` to before `end`."""
-        self._move(y, start)
-        x = start
-        for style, run in groupby(row.styles[start:end]):
-            length = len(list(run))
-            self._write_run(x, row.text[x : x + length], style)
-            x += length
-        self._at = (y, x) if x < self._width else (-1, -1)
-
-    def _move(self, y: int, x: int) -> None:
-        if self._at[0] == y:
-            if self._at[1] != x:
-                self._parts.append(f"\x1b[{x + 1}G")
-        else:
-            self._parts.append(f"\x1b[{y + 1};{x + 1}H" if x else f"\x1b[{y + 1}H")
-        self._at = (y, x)
-
-    def _write_run(self, x: int, text: str, style: str) -> None:
-        """Write adjacent cells of one style, the first of them in column `x`."""
-        glyphs = self._glyphs
-        is_blank = not text.strip(" ")
-        if not (is_blank and glyphs.blank(style) == glyphs.blank(self._pen)):
-            self._parts.append(self._change_pen(style))
-        if len(text) < ERASED_MIN or not self._can_erase(style):
-            self._write_cells(x, text)
+        Widgets beside each other have different backgrounds, so from row to row, it would change twice.
+        """
+        if len(spans) < 2:
+            yield from spans
             return
-        for piece in filter(None, _BLANKS.split(text)):
-            if len(piece) < ERASED_MIN or piece.strip(" "):
-                self._write_cells(x, piece)
-            elif x + len(piece) >= self._width:
-                self._parts.append("\x1b[K")
+        waiting: dict[str, tuple[list[_Span], list[_Span]]] = {}
+        for span in spans:
+            styles = self._target[span.y].styles
+            first, last = (self._glyphs.background(styles[x]) for x in (span.start, span.end - 1))
+            waiting.setdefault(first, ([], []))[first != last].append(span)
+        background = next(iter(waiting))
+        while waiting:
+            if background not in waiting:
+                background = next(iter(waiting))
+            same, others = waiting[background]
+            yield from same
+            same.clear()
+            if others:
+                span = others.pop(0)
+                yield span
+                if not others:
+                    del waiting[background]
+                background = self._glyphs.background(self._target[span.y].styles[span.end - 1])
             else:
-                self._parts.append(f"\x1b[{len(piece)}X\x1b[{x + len(piece) + 1}G")
-            x += len(piece)
-
-    def _write_cells(self, x: int, text: str) -> None:
-        if text.isascii() and FILL not in text:
-            self._parts.append(text)
-            return
-        for at, cell in enumerate(text):
-            if cell == FILL:
-                continue
-            wide = text[at + 1 : at + 2] == FILL
-            if self._glyphs.has_certain_width(cell, wide):
-                self._parts.append(cell)
-                continue
-            # If the terminal draws it narrower, a blank remains; if wider, the next cell overwrites it.
-            width = 2 if wide else 1
-            column = x + at + 1
-            cluster = self._glyphs.cluster(cell)
-            self._parts.append(f"{' ' * width}\x1b[{column}G{cluster}")
-            if column + width <= self._width:
-                self._parts.append(f"\x1b[{column + width}G")
-
-    def _can_erase(self, style: str) -> bool:
-        """Whether an erased cell looks like a blank in `style`."""
-        blank = self._glyphs.style(self._glyphs.blank(style))
-        return not (blank.attributes or blank.link) and (self._erases_colored or not blank.background)
-
-    def _change_pen(self, style: str) -> str:
-        pen, self._pen = self._pen, style
-        return "" if pen == style else self._glyphs.change(pen, style)
-
-    def _reset_pen(self) -> str:
-        if self._pen == self._glyphs.plain:
-            return ""
-        link = "\x1b]8;;\x1b\\" if self._glyphs.style(self._pen).link else ""
-        return f"{link}\x1b[0m"
+                del waiting[background]
 
 
 def _cost(shown: list[Row], target: list[Row]) -> int:

@@ -8,13 +8,14 @@ import signal
 import sys
 import termios
 from io import StringIO
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
 
-from broadcast_tui.tui.terminal.driver import ChatDriver, register_alt_keys
+from broadcast_tui.tui.terminal.driver import ASK_MARGINS, ChatDriver, PasteSafeParser, register_alt_keys
 from tests.support.chat_app import chatting
 from tests.support.running import eventually
 
@@ -161,6 +162,43 @@ def test_alt_keys_are_recognized_at_any_typing_speed(sent: str, keys: list[str])
     register_alt_keys()
     received = [event.key for event in XTermParser().feed(sent) if isinstance(event, events.Key)]
     assert received == keys
+
+
+@pytest.mark.parametrize(
+    ("sent", "has_margins"),
+    [("\x1b[?69;2$y", True), ("\x1b[?69;1$y", True), ("\x1b[?69;0$y", False), ("\x1b[?69;4$y", False)],
+)
+def test_the_answer_about_margins_is_noted(sent: str, has_margins: bool) -> None:
+    parser = PasteSafeParser()
+    assert not parser.has_margins
+    assert not list(parser.feed(sent))
+    assert parser.has_margins is has_margins
+    list(PasteSafeParser().feed("hello"))
+    assert parser.has_margins is has_margins
+
+
+def test_a_paste_is_no_answer_about_margins() -> None:
+    parser = PasteSafeParser()
+    list(parser.feed("\x1b[200~\x1b[?69;2$y\x1b[201~"))
+    assert not parser.has_margins
+
+
+@pytest.mark.parametrize("has_margins", [True, False])
+def test_lines_scroll_within_margins_if_the_terminal_has_them(tmp_path: Path, has_margins: bool) -> None:
+    terminal = Terminal(tmp_path, "ana")
+    terminal.wait(ASK_MARGINS)
+    terminal.child.send(f"\x1b[?69;{2 if has_margins else 0}$y")
+    terminal.wait("lobby as ana")
+    for letter in cycle("abcdefghijklmnopqrstuvwxyz"):
+        # Each text has no character at the same place as the one above, so it is written in full.
+        terminal.child.send(f"{letter * 30}\r")
+        terminal.wait(letter * 30)
+        if "\x1b[M\x1b[r" in terminal.seen:
+            break
+    terminal.child.send("\x11")
+    assert terminal.status() == 0
+    assert ("\x1b[?69h" in terminal.seen) is has_margins
+    assert terminal.seen.count("\x1b[?69h") == terminal.seen.count("\x1b[?69l")
 
 
 async def test_a_terminal_that_cannot_be_read_ends_the_chat(monkeypatch: pytest.MonkeyPatch) -> None:

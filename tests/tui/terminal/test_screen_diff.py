@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,8 @@ STYLES = [
     BLUE,
     CellStyle(("3",), "", "48;5;17"),
     CellStyle(("4", "7"), "32", "42"),
+    CellStyle(("7",), "38;2;1;2;3", "44"),
+    CellStyle(("1", "2"), "31"),
     CellStyle(link="id=1;http://a.b"),
 ]
 TEXTS = [
@@ -40,11 +43,21 @@ class Terminal:
     """A diff and the screen that its output goes to."""
 
     def __init__(
-        self, width: int, height: int, *, bce: bool = True, narrow: bool = False, apart: bool = False
+        self,
+        width: int,
+        height: int,
+        *,
+        bce: bool = True,
+        narrow: bool = False,
+        apart: bool = False,
+        margins: bool = False,
     ) -> None:
         self.glyphs = GlyphTable()
         self.diff = ScreenDiff(width, height, self.glyphs, erases_colored=bce)
-        self.screen = StrictScreen(width, height, erases_colored=bce, narrow=narrow, apart=apart)
+        self.diff.has_margins = margins
+        self.screen = StrictScreen(
+            width, height, erases_colored=bce, narrow=narrow, apart=apart, has_margins=margins
+        )
         self.blank = self.row(" " * width)
 
     def row(self, text: str, style: CellStyle = CellStyle()) -> Row:  # noqa: B008
@@ -57,6 +70,8 @@ class Terminal:
     def write(self, only: list[int] | None = None) -> str:
         written = self.diff.changes((0, 0), only)
         self.screen.feed(written)
+        assert self.screen.is_scrolled_whole
+        assert self.screen.pen == Cell(" ")
         return written
 
     def redrawn(self) -> StrictScreen:
@@ -86,7 +101,7 @@ def test_a_letter_costs_a_move_and_its_style() -> None:
         terminal.fill(y, "some text that stays", BLUE)
     terminal.write()
     terminal.fill(1, "some texT that stays", BLUE)
-    assert terminal.write() == "\x1b[2;9H\x1b[38;2;1;2;3;48;2;9;9;9mT\x1b[0m\x1b[1;1H"
+    assert terminal.write() == "\x1b[2;9H\x1b[38;2;1;2;3;48;2;9;9;9mT\x1b[m\x1b[1H"
 
 
 def test_the_terminal_scrolls_rows_that_moved_up() -> None:
@@ -98,25 +113,96 @@ def test_the_terminal_scrolls_rows_that_moved_up() -> None:
         terminal.fill(9, "> input")
         written = terminal.write()
         if n:
-            assert written.startswith("\x1b[1;8r\x1b[1M\x1b[r")
+            assert written.startswith("\x1b[1;8r\x1b[M\x1b[r")
             assert len(written) < 130
     assert [line.rstrip() for line in terminal.screen.lines[:8]] == [line.rstrip() for line in lines[19:27]]
 
 
+@pytest.mark.parametrize("margins", [False, True])
 @pytest.mark.parametrize("by", [1, 3, -1, -4])
-def test_cells_beside_moved_rows_stay(by: int) -> None:
-    terminal = Terminal(60, 12)
+@pytest.mark.parametrize("left", [0, 8])
+def test_cells_beside_moved_rows_stay(by: int, left: int, margins: bool) -> None:
+    terminal = Terminal(60, 12, margins=margins)
     lines = [f"line {n} {chr(97 + n % 26) * (20 + n % 3)}" for n in range(40)]
     for start in (10, 10 + by):
         for y in range(10):
-            terminal.diff.put(y, 0, terminal.row(f"{lines[start + y]:45}", BLUE))
-            terminal.diff.put(y, 45, terminal.row(f"{'name ' + str(y) if y < 3 else '':15}"))
+            terminal.diff.put(y, 0, terminal.row(f"{'room ' + str(y):{left}}"[:left], RED))
+            terminal.diff.put(y, left, terminal.row(f"{lines[start + y]:45}", BLUE))
+            terminal.diff.put(y, left + 45, terminal.row(f"{'name ' + str(y) if y < 3 else '':15}"))
         for y in (10, 11):
             terminal.fill(y, "status")
         written = terminal.write()
-    assert f"{abs(by)}{'M' if by > 0 else 'L'}" in written
-    assert terminal.screen.lines[0].startswith(lines[10 + by])
-    assert terminal.screen.lines[2].endswith("name 2         ")
+    assert re.search(rf"\x1b\[{abs(by) if abs(by) > 1 else ''}{'M' if by > 0 else 'L'}", written)
+    assert (f"\x1b[?69h\x1b[{left + 1};{left + 45}s" in written) is margins
+    assert ("name" in written) is not margins
+    assert terminal.screen.lines[0][left:].startswith(lines[10 + by])
+    assert terminal.screen.lines[2].rstrip().endswith("name 2")
+    assert terminal.screen.seen == terminal.redrawn().seen
+
+
+def test_margins_never_cut_a_wide_character() -> None:
+    terminal = Terminal(40, 10, margins=True)
+    lines = [f"line {n} {chr(97 + n % 26) * 20}" for n in range(20)]
+    for start in (0, 1):
+        for y in range(10):
+            terminal.diff.put(y, 0, terminal.row(f"{lines[start + y]:30}"))
+            terminal.diff.put(y, 30, terminal.row("beside    ", RED))
+        if not start:
+            terminal.diff.put(4, 25, terminal.row("a 漢字"))
+            terminal.diff.put(4, 29, terminal.row("漢"))
+        written = terminal.write()
+    assert "\x1b[M" in written
+    assert "\x1b[?69h" not in written
+    assert terminal.screen.seen == terminal.redrawn().seen
+
+
+def test_a_row_with_something_over_its_beginning_moves_too() -> None:
+    """The first row of the log has the sender of a post that began above."""
+    terminal = Terminal(80, 12)
+    lines = [f"{'':9}line {n} {chr(97 + n % 26) * 40}" for n in range(30)]
+    for start in range(3):
+        for y in range(12):
+            terminal.fill(y, lines[start + y], BLUE)
+        terminal.diff.put(0, 0, terminal.row(f"user {start}", RED))
+        written = terminal.write()
+        if start:
+            assert written.startswith("\x1b[1;12r\x1b[M")
+            assert "line" not in written.replace(lines[start + 11].strip(), "")
+    assert terminal.screen.seen == terminal.redrawn().seen
+
+
+def test_the_background_of_the_pen_changes_once_for_each_widget() -> None:
+    terminal = Terminal(60, 8)
+    for text in ("one", "two"):
+        for y in range(8):
+            terminal.diff.put(y, 0, terminal.row(f"{text:30}", CellStyle(background="41")))
+            terminal.diff.put(y, 30, terminal.row(f"{text:30}", CellStyle(background="42")))
+        written = terminal.write()
+    assert written.count("41") == written.count("42") == 1
+    assert terminal.screen.seen == terminal.redrawn().seen
+
+
+def test_the_cursor_moves_relatively_where_that_is_shorter() -> None:
+    terminal = Terminal(120, 3)
+    for text in ("before", "after "):
+        for y in range(3):
+            terminal.fill(y)
+        terminal.diff.put(0, 100, terminal.row(text[:1] + " " * 10 + text[1:]))
+        written = terminal.write()
+    assert written == "\x1b[1;101Ha\x1b[10Cfter \x1b[1H"
+    terminal.diff.put(0, 100, terminal.row(" " * 17))
+    terminal.diff.put(1, 100, terminal.row("x"))
+    assert terminal.write() == "\x1b[1;101H \x1b[10C    \x1b[2;101Hx\x1b[1H"
+
+
+def test_a_blank_only_changes_the_background_of_the_pen() -> None:
+    terminal = Terminal(40, 1)
+    terminal.fill(0)
+    terminal.write()
+    terminal.diff.put(0, 0, terminal.row("ab", CellStyle(("1",), "31", "41")))
+    terminal.diff.put(0, 2, terminal.row("   ", CellStyle(("7",), "38;2;1;2;3", "42")))
+    terminal.diff.put(0, 5, terminal.row("ba", CellStyle(("1",), "31", "41")))
+    assert terminal.write() == "\x1b[1H\x1b[1;31;41mab\x1b[48;2;1;2;3m   \x1b[41mba\x1b[m\x1b[1H"
     assert terminal.screen.seen == terminal.redrawn().seen
 
 
@@ -247,9 +333,15 @@ def test_a_style_is_parsed_from_sgr(sgr: str, style: CellStyle) -> None:
 class Screens(RuleBasedStateMachine):
     """Any sequence of puts, scrolls, partial writes and lost screens ends with the right content."""
 
-    @initialize(width=st.integers(1, 70), height=st.integers(1, 12), bce=st.booleans(), filled=st.booleans())
-    def begin(self, width: int, height: int, bce: bool, filled: bool) -> None:
-        self.terminal = Terminal(width, height, bce=bce)
+    @initialize(
+        width=st.integers(1, 70),
+        height=st.integers(1, 12),
+        bce=st.booleans(),
+        margins=st.booleans(),
+        filled=st.booleans(),
+    )
+    def begin(self, width: int, height: int, bce: bool, margins: bool, filled: bool) -> None:
+        self.terminal = Terminal(width, height, bce=bce, margins=margins)
         for y in range(height if filled else 0):
             self.terminal.fill(y)
 
