@@ -1,4 +1,4 @@
-"""Types of options. Importing them loads the full parser, cyclopts.
+"""Types of options, and errors in options. Importing them loads the full parser, cyclopts.
 
 Commands that `quick_parser` starts do not load it. They import the
 package, `from broadcast_tui import cli`, and annotate options as `cli.option_types.Port`. Only the
@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated
 
-from cyclopts import Parameter, Token
+from cyclopts import CoercionError, CycloptsError, Parameter, Token
 from cyclopts.validators import Number
 
 from broadcast_tui.cli.connect_options import ConnectOptions
@@ -49,3 +49,16 @@ Words = Annotated[str, Parameter(allow_leading_hyphen=False)]
 Connection = Annotated[ConnectOptions, Parameter(name="*")]
 Last = Annotated[int, Parameter(alias="-n", validator=Number(gte=0))]
 Follow = Annotated[bool, Parameter(alias="-f")]
+
+_NUMBERS = {int: "whole number", float: "number"}
+
+
+def sentence(error: CycloptsError) -> str:
+    """An error in an option as a sentence."""
+    if isinstance(error, CoercionError) and error.msg is None and error.token is not None:
+        for kind, word in _NUMBERS.items():
+            if error.target_type is kind:
+                error.msg = f"{error.token.value!r} is not a {word}."
+    error.verbose = False
+    text = str(error)
+    return text if text.endswith((".", "?")) else f"{text}."

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from cyclopts import App, CoercionError, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Env
 
 from broadcast_tui import __version__
 from broadcast_tui.cli import option_types
-from broadcast_tui.cli.errors import ExitCode, with_advice
+from broadcast_tui.cli.errors import ExitCode
+from broadcast_tui.cli.option_types import sentence
 from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.cli.stdio import one_line, print_error
-from broadcast_tui.core.errors import BroadcastError
 
-__all__ = ["app", "call", "described", "option_types", "sentence"]
+__all__ = ["app", "call", "described", "option_types"]
 
 
 def _from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -61,22 +61,7 @@ def call(tokens: list[str]) -> object:
         return ExitCode.USAGE
 
 
-def described(error: BroadcastError | CycloptsError) -> str:
+def described(error: CycloptsError) -> str:
     """The error and what to do about it, in one line."""
-    if isinstance(error, BroadcastError):
-        return one_line(with_advice(error))
     command = " ".join(["broadcast-tui", *(error.command_chain or ())])
     return f"{one_line(sentence(error))} See '{command} --help'."
-
-
-_NUMBERS = {int: "whole number", float: "number"}
-
-
-def sentence(error: CycloptsError) -> str:
-    """The error as a sentence."""
-    if isinstance(error, CoercionError) and error.msg is None and error.token is not None:
-        for kind, word in _NUMBERS.items():
-            if error.target_type is kind:
-                error.msg = f"{error.token.value!r} is not a {word}."
-    text = str(error)
-    return text if text.endswith((".", "?")) else f"{text}."

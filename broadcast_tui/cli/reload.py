@@ -14,7 +14,10 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from cyclopts import CycloptsError
 
 from broadcast_tui.cli.errors import UsageError
+from broadcast_tui.cli.option_types import sentence
+from broadcast_tui.cli.settings import ConfigMistakes
 from broadcast_tui.core.errors import BroadcastError
+from broadcast_tui.core.redaction import redact
 from broadcast_tui.core.text import log_safe
 
 Options = Mapping[str, object]
@@ -46,12 +49,13 @@ class Reloader:
         self._parts[name] = load
 
     def __call__(self) -> None:
-        """Reload all parts; an error is logged and nothing changes."""
+        """Reload all parts; if there is an error, nothing changes, and each mistake is a line of the log."""
         try:
             options = self._read_options()
             changes = [load(options) for load in self._parts.values()]
         except (BroadcastError, OSError) as error:
-            log.error("reload failed: %s", log_safe(" ".join(str(error).split()), 400))
+            for line in error.lines if isinstance(error, ConfigMistakes) else (str(error),):
+                log.error("reload failed: %s", log_safe(redact(" ".join(line.split())), 400))
             return
         details = [apply() for apply in changes]
         log.info(
@@ -101,8 +105,8 @@ class Coalescer:
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
-    """Read the current options of `serve`. Raises UsageError."""
-    from broadcast_tui.cli.parser import app, sentence
+    """Read the current options of `serve`. Raises UsageError and ConfigError."""
+    from broadcast_tui.cli.parser import app
     from broadcast_tui.cli.settings import USER_CONFIG
 
     USER_CONFIG.reload()

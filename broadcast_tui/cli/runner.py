@@ -8,16 +8,21 @@ from broadcast_tui.cli import PROMPT
 from broadcast_tui.cli.errors import ExitCode, with_advice
 from broadcast_tui.cli.kiosk import forget_variables, is_kiosk
 from broadcast_tui.cli.quick_parser import quick_call
+from broadcast_tui.cli.settings import ConfigMistakes
 from broadcast_tui.cli.stdio import one_line, print_error, with_stdout
 from broadcast_tui.core.errors import BroadcastError
 
 
 def run(tokens: list[str]) -> int:
-    """Run a command and return the exit status. Errors are printed as one line."""
+    """Run a command and return the exit status. Each error, and each mistake in a file, is one line."""
     if is_kiosk(tokens):
         forget_variables(os.environ)
     try:
         return with_stdout(lambda: _result(_replace_dash(tokens)))
+    except ConfigMistakes as error:
+        for line in error.lines:
+            print_error(one_line(line))
+        return ExitCode.USAGE
     except BroadcastError as error:
         print_error(one_line(with_advice(error)))
         return ExitCode.USAGE

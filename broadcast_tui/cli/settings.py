@@ -43,6 +43,14 @@ class ConfigError(BroadcastError):
     """A configuration file is invalid; the text names the file, the entry and the remedy."""
 
 
+class ConfigMistakes(ConfigError):
+    """Mistakes in a configuration file; `lines` has a line for each, with its place in the file."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__(" ".join(self.lines))
+
+
 @dataclass(slots=True)
 class UserConfig:
     """The user's configuration file, read on first use. As a cyclopts config, it sets options."""
@@ -104,21 +112,19 @@ class UserConfig:
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         """Set the options of a command from its table, unless they already have a value."""
+        from broadcast_tui.cli.option_tables import OptionsTable
+
         section = commands[0] if len(commands) == 1 else ""
         if section == "doctor":  # it reports mistakes in the file as a finding
             return
         table = self.tables.get(_ALIASES.get(section, section), {})
         if options_file(arguments) is not None:
             return
-        options = option_names(arguments)
-        for key in table:
-            if key.replace("_", "-") not in options:
-                raise ConfigError(f"{self.file}: [{section}] has no option {key!r}.{suggest(key, options)}")
         given = {argument.name for argument in arguments if argument.tokens}
         # A given address replaces all parts of the address in the file.
         ignored = _ADDRESS if given.intersection({"URL", "--url", "--host", "--port"}) else ()
         values = {key: value for key, value in table.items() if key not in ignored}
-        _set_options(values, self.file, app, commands, arguments)
+        OptionsTable(self.file, values, section)(app, commands, arguments)
 
 
 _ADDRESS = ("host", "port", "url")
@@ -181,12 +187,6 @@ def options_file(arguments: ArgumentCollection) -> Path | None:
     return None
 
 
-def option_names(arguments: ArgumentCollection) -> set[str]:
-    """The options of a command that a file can set, without dashes: all except `--config`."""
-    names = {argument.name for argument in arguments if argument.name.startswith("--")}
-    return {name.removeprefix("--") for name in names - {OPTIONS_FILE}}
-
-
 def suggest(word: str, known: Iterable[str]) -> str:
     """A sentence that suggests the known word closest to `word`, or all of them. Starts with a space."""
     names = sorted(known)
@@ -215,9 +215,11 @@ def from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollec
     """A cyclopts config: the file given by `--config`, if any.
 
     Raises:
-        ConfigError: The file cannot be read.
-        UsageError: It does not exist, or has an unknown option.
+        ConfigError: The file cannot be read, or has mistakes.
+        UsageError: It does not exist.
     """
+    from broadcast_tui.cli.option_tables import OptionsTable
+
     path = options_file(arguments)
     if path is None:
         return
@@ -226,48 +228,3 @@ def from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollec
     except FileNotFoundError:
         raise UsageError(f"{OPTIONS_FILE}: {path} does not exist.") from None
     OptionsTable(path, table)(command, commands, arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class OptionsTable:
-    """A cyclopts config: options of `serve` that were read from the file `path`."""
-
-    path: Path
-    table: Table
-
-    def __call__(self, command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Set the options. Raises UsageError if one is unknown."""
-        options = option_names(arguments)
-        known = {key.replace("_", "-"): value for key, value in self.table.items()}
-        for key, value in known.items():
-            _check_key(self.path, key, value, options)
-        _set_options(known, self.path, command, commands, arguments)
-
-
-def _set_options(
-    values: Mapping[str, object],
-    path: Path,
-    app: App,
-    commands: tuple[str, ...],
-    arguments: ArgumentCollection,
-) -> None:
-    """Set the options of a command from the values of a file, unless they already have one."""
-    # Without the names of the commands around it, cyclopts would skip options that are named like a command:
-    # `history` of serve, `serve` of chat.
-    from cyclopts.config import Dict
-
-    table = dict(values)
-    for name in reversed(commands):
-        table = {name: table}
-    Dict(table, source=str(path))(app, commands, arguments)
-
-
-def _check_key(path: Path, key: str, value: object, options: set[str]) -> None:
-    """Reject unknown options, and values of unsupported types."""
-    if key in SECTIONS and isinstance(value, dict):
-        raise UsageError(f"{path}: Write the options without the table [{key}].")
-    if key not in options:
-        raise UsageError(f"{path}: Unknown option {key}.{suggest(key, options)}")
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, str | int | float | bool) for one in values):
-        raise UsageError(f"{path}: {key} must be a string, a number, a boolean, or a list of these.")

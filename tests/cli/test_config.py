@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.cli import main
+from broadcast_tui.cli.option_tables import key_lines
 from broadcast_tui.cli.parser import app
 from broadcast_tui.cli.reload import read_options
 from broadcast_tui.cli.serve_options import (
@@ -19,6 +20,7 @@ from broadcast_tui.cli.serve_options import (
     ServerOptions,
     protocol_limits,
 )
+from broadcast_tui.cli.settings import ConfigMistakes
 from tests.support.profile import by_profile
 
 
@@ -123,19 +125,72 @@ def test_invalid_option_in_the_file_is_reported_in_one_line(
     assert named in output
 
 
-def test_all_mistakes_are_reported_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+MISTAKES = """\
+hsot = "x"
+port = "abc"
+max-rooms = 3
+message-rate = -5
+
+trusted-proxy = [
+  "10.0.0.0/99",
+]
+tls-cert = "/nowhere/x.pem"
+log-format = "xml"
+"""
+PLACES = (
+    (1, "Unknown option hsot. Did you mean host?"),
+    (2, "Invalid value for [port]: 'abc' is not a whole number. See 'broadcast-tui serve --help'."),
+    (4, "Invalid value \"-5.0\" for [message-rate]. Must be >= 0. See 'broadcast-tui serve --help'."),
+    (6, "Invalid network: '10.0.0.0/99'. "),
+    (9, "Cannot read /nowhere/x.pem: No such file or directory. "),
+    (10, 'Invalid value "xml" for [log-format]. Choose from: '),
+)
+
+
+@pytest.mark.parametrize("words", [("config", "check"), ("serve", "--config")])
+def test_all_mistakes_are_reported_with_file_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
     path = tmp_path / "server.toml"
-    path.write_text(
-        'hsot = "x"\nport = "abc"\nmax-rooms = 3\nmessage-rate = -5\ntrusted-proxy = ["10.0.0.0/99"]\n'
-        'tls-cert = "/nowhere/x.pem"\n'
-    )
-    status, output = checked(path, capsys)
-    lines = output.splitlines()
-    assert status == 2
-    parts = ("Did you mean host?", "port", "message-rate", "10.0.0.0/99", "/nowhere/x.pem")
-    for line, part in zip(lines, parts, strict=True):
-        assert line.startswith("broadcast-tui: ")
-        assert part in line
+    path.write_text(MISTAKES)
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, str(path)])
+    out, err = capsys.readouterr()
+    assert out == ""
+    for found, (line, text) in zip(err.splitlines(), PLACES, strict=True):
+        assert found.startswith(f"broadcast-tui: {path}:{line}: {text}")
+
+
+def test_a_value_that_the_command_line_overrides_is_not_a_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text('port = "abc"\ntls-key = "x"\n')
+    with pytest.raises(ConfigMistakes) as raised:
+        read_options(["serve", "--config", str(path), "--port", "1"])
+    assert raised.value.lines == (f"{path}:2: --tls-key requires --tls-cert.",)
+    options = read_options(["serve", "--config", str(path), "--port", "1", "--tls-cert", "/nowhere"])
+    assert (options["port"], options["tls_key"]) == (1, "x")
+
+
+def test_lines_of_keys() -> None:
+    text = """\
+a = 1
+"b-c" = [
+  "[x]",
+]
+  'd'.e = 2
+f = '''
+a = 3
+g = 4
+'''
+g = 5
+[t]  # more
+a = 6
+[t.u]
+h = 7
+"""
+    assert key_lines(text) == {"b-c": 2, "d": 5, "f": 6, "t": 11}
+    assert key_lines(text, "t") == {"a": 12, "u": 13}
+    assert key_lines(text.replace("\n", "\r\n"), "t.u") == {"h": 14}
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all.toml", "/"])

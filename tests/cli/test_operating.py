@@ -48,10 +48,13 @@ async def test_sighup_applies_limits_and_an_invalid_file_changes_nothing(tmp_pat
             assert not await taken(202)
             path.write_text('log-level = "error"\ntrusted-proxy = "nonsense"\n')
             server.process.send_signal(signal.SIGHUP)
-            await server.log_line(r"reload failed: Invalid network: 'nonsense'")
-            path.write_text('message-rate = "x"\n')
+            await server.log_line(r"reload failed: .*/server\.toml:2: Invalid network: 'nonsense'")
+            path.write_text('message-rate = "x"\nprot = 1\n')
             server.process.send_signal(signal.SIGHUP)
-            await server.log_line(r"reload failed: .*'x' is not a number")
+            await server.log_line(
+                r"reload failed: .*/server\.toml:1: .*'x' is not a number.*\n"
+                r".*reload failed: .*/server\.toml:2: Unknown option prot"
+            )
             path.write_text('log-level = "debug"\nauth = "token"\n')
             server.process.send_signal(signal.SIGHUP)
             await server.log_line(r"(?s)INFO +reloaded: .*INFO +reloaded: ")

@@ -10,6 +10,7 @@ import pytest
 
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.cli.reload import Coalescer, Load, Options, Reloader
+from broadcast_tui.cli.settings import ConfigMistakes
 from tests.support.running import in_time
 
 
@@ -41,6 +42,17 @@ def test_one_invalid_part_prevents_the_whole_reload(caplog: pytest.LogCaptureFix
     reloading()
     assert in_force == ["limits 1", "bans 1"]
     assert caplog.records[-1].getMessage() == "reloaded: limits, bans (2 active)"
+
+
+def test_every_mistake_in_a_file_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def read() -> Options:
+        raise ConfigMistakes(["a.toml:1: Unknown\noption x.", "a.toml:2: Invalid value."])
+
+    Reloader(read, {}, ())()
+    assert [record.getMessage() for record in caplog.records] == [
+        "reload failed: a.toml:1: Unknown option x.",
+        "reload failed: a.toml:2: Invalid value.",
+    ]
 
 
 def test_options_that_need_a_restart_are_logged(caplog: pytest.LogCaptureFixture) -> None:

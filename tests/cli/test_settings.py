@@ -130,7 +130,8 @@ def test_keys_may_be_dotted_quoted_or_lists(file: Path) -> None:
         ("chat = 1", "chat must be a table"),
         ("[chat", "is not valid TOML"),
         ("[chat]\nport = 'many'", "'many' is not a whole number"),
-        ("[chat.name]\nfirst = 'ana'", "[name][first]"),
+        ("[chat.name]\nfirst = 'ana'", "config.toml:1: name must be a string, a number"),
+        ("[serve]\n\nprot = 1", "config.toml:3: [serve] has no option 'prot'. Did you mean port?"),
         ('[keys]\n"app.quit-chat" = 7', '"app.quit-chat" must be text'),
         ('[keys]\n"app.quit" = "f4"', "Did you mean app.quit-chat?"),
         (
