@@ -122,6 +122,11 @@ def test_only_a_server_that_starts_loads_the_http_library() -> None:
     assert "aiohttp" not in loaded_by("import broadcast_tui.server, broadcast_tui.client, broadcast_tui.cli")
 
 
+def test_only_a_client_that_connects_loads_websockets() -> None:
+    """The chat shows its first screen before it connects."""
+    assert "websockets" not in loaded_by("import broadcast_tui.client.client, broadcast_tui.tui.app")
+
+
 def test_the_root_loads_next_to_nothing() -> None:
     loaded = loaded_by("import broadcast_tui")
     assert not loaded & {"websockets", "textual", "rich", "asyncio", "msgspec", "cyclopts"}

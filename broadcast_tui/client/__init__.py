@@ -20,16 +20,16 @@ __all__ = [
 if TYPE_CHECKING:
     from broadcast_tui.client.address import AddressError, parse_address
     from broadcast_tui.client.client import BroadcastClient
-    from broadcast_tui.client.connection import ConnectError, Unauthorized
+    from broadcast_tui.client.disconnect import ConnectError, Unauthorized
     from broadcast_tui.client.security import SecurityOptions, TrustError
 
 _LAZY = {
     "AddressError": "address",
     "BroadcastClient": "client",
-    "ConnectError": "connection",
+    "ConnectError": "disconnect",
     "SecurityOptions": "security",
     "TrustError": "security",
-    "Unauthorized": "connection",
+    "Unauthorized": "disconnect",
     "parse_address": "address",
 }
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.client.connection import ConnectError, Disconnect, Unauthorized
+from broadcast_tui.client.disconnect import ConnectError, Disconnect, Unauthorized
 from broadcast_tui.client.requests import LEAVE_TIMEOUT_S, ClientRequests
 from broadcast_tui.client.security import SecurityOptions, derive_client_id, normalize_token
 from broadcast_tui.client.stream import PostStream, texts_of

@@ -8,7 +8,6 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
 from broadcast_tui.client.address import Address
+from broadcast_tui.client.disconnect import Disconnect
 from broadcast_tui.client.frame_connection import FrameConnection, connection_factory
 from broadcast_tui.client.security import (
     INVITE,
@@ -39,32 +39,6 @@ from broadcast_tui.core.text import log_safe
 
 CLOSE_TIMEOUT_S = 1.0
 """Maximum duration of the closing handshake."""
-
-
-class ConnectError(BroadcastError):
-    """The server cannot be reached or refused the connection; the text says why.
-
-    Args:
-        cause: Cause that the user can do something about.
-    """
-
-    def __init__(self, text: str, cause: DisconnectCause = DisconnectCause.OTHER) -> None:
-        super().__init__(text)
-        self.cause = cause
-
-
-class Unauthorized(ConnectError):
-    """The server requires a valid token."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Why a connection ended. `final` is true if reconnecting would not help."""
-
-    reason: str
-    retry_after_s: float = 0.0
-    final: bool = False
-    cause: DisconnectCause = DisconnectCause.OTHER
 
 
 OPEN_TIMEOUT_S = 10.0

@@ -17,7 +17,8 @@ from websockets.uri import parse_uri
 from broadcast_tui.cli.diagnosis import Check, Report, failed, ok, skipped, warning
 from broadcast_tui.client import SecurityOptions, TrustError
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.connection import Disconnect, open_socket
+from broadcast_tui.client.connection import open_socket
+from broadcast_tui.client.disconnect import Disconnect
 from broadcast_tui.client.frame_connection import FrameConnection
 from broadcast_tui.client.security import tls_reason
 from broadcast_tui.core.clock import format_duration
