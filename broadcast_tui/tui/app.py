@@ -147,6 +147,8 @@ class ChatApp(App[None]):
         if theme:
             fixed.setdefault("theme", Fixed(theme, "an option"))
         self._settings = load_settings(self._preferences, fixed, sorted(self.available_themes))
+        themes.set_first_theme(self, (self._settings["theme"], themes.default_theme(os.environ)))
+        self._settings.set("theme", self.theme)
         self._server_prompts = LocalServerPrompts(self, local_server, server)
         self.is_kiosk = kiosk
         self._show_invite = show_invite
@@ -166,9 +168,6 @@ class ChatApp(App[None]):
         self._notifier = Notifier(self._write_to_terminal, os.environ)
 
     def on_mount(self) -> None:
-        candidates = (self._settings["theme"], themes.default_theme(os.environ))
-        self.theme = next(theme for theme in candidates if theme in self.available_themes)
-        self._settings.set("theme", self.theme)
         self._settings.watch(self._setting_changed)
         self.watch(self, "theme", self._theme_changed, init=False)
         if isinstance(driver := driver_of(self), ChatDriver):

@@ -6,8 +6,9 @@ of at least 7:1 in the themes with high contrast (AAA).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from textual.app import App
 from textual.theme import BUILTIN_THEMES, Theme
 
 _MUTED = {"text-disabled": "auto 60%"}
@@ -95,3 +96,18 @@ def default_theme(environ: Mapping[str, str]) -> str:
     """
     background = environ.get("COLORFGBG", "").rpartition(";")[2]
     return LIGHT.name if background in ("7", "15") else DARK.name
+
+
+def set_first_theme(app: App[None], wanted: Sequence[str]) -> None:
+    """Set the first of the wanted themes that the app has, before the app runs.
+
+    Textual parses all style sheets again when the theme of a running app changes, which would take a tenth of
+    the time to the first screen.
+    """
+    name = next(theme for theme in wanted if theme in app.available_themes)
+    app.set_reactive(App.theme, name)
+    is_dark = app.current_theme.dark
+    classes = {"-dark-mode": is_dark, "-light-mode": not is_dark, f"-theme-{name}": True}
+    app.update_classes(classes, update=False)
+    app._refresh_truecolor_filter(app.ansi_theme)
+    app.stylesheet.set_variables(app.get_css_variables())

@@ -31,6 +31,7 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual.app:App", "_closed", ATTRIBUTE),
     ("textual.app:App", "_driver", ATTRIBUTE),
     ("textual.app:App", "_filters", ATTRIBUTE),
+    ("textual.app:App", "_refresh_truecolor_filter", "self, theme"),
     ("textual.app:App", "_handle_exception", "self, error"),
     ("textual.app:App", "_exception", ATTRIBUTE),
     ("textual.app:App", "_exception_event", ATTRIBUTE),
