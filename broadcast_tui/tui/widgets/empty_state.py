@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from functools import partial
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -24,6 +26,16 @@ SHORT_ROWS, ROW_CELLS = 6, 50
 """A log with more rows than this, although none of them is a message, needs the room for itself."""
 
 KEY_HINTS = (("app.show-help", "Help"), ("room.switch", "Rooms"), ("app.open-palette", "Commands"))
+
+
+MORE = "/invite shows how others join"
+"""Shown in place of a command that is wider than the screen."""
+
+MARGIN = 2
+"""Columns at both sides of the texts."""
+
+_UNIT = re.compile(r"(?:broadcast-tui .*|/invite NAME|\S+)(?=\s|$)")
+"""A word, or a command, which stays on one row: people copy it or type it in."""
 
 
 class EmptyState(Vertical):
@@ -61,15 +73,17 @@ class EmptyState(Vertical):
         """Label of the room and the text about people; None: nothing is displayed."""
         self._invited = ""
         """The room whose invite is displayed or being made."""
+        self._invite = Invite("")
 
     def compose(self) -> ComposeResult:
         for part in ("room", "people", "command", "note", "lines", "keys"):
             yield Static(id=f"empty-{part}", markup=False)
 
-    def on_mount(self) -> None:
+    def on_resize(self) -> None:
+        self._show_commands()
         keys = ((active_key(self.app, key_id), text) for key_id, text in KEY_HINTS)
-        hints = "   ".join(f"{key} {text}" for key, text in keys if key)
-        self._part("keys").update(Content(hints))
+        hints = [f"{key} {text}" for key, text in keys if key]
+        self._part("keys").update(Content("\n".join(filled(hints, self._width, "   "))))
 
     def add_lines(self, lines: Sequence[str]) -> None:
         """Show more lines above the keys, such as what to do next; none: remove them."""
@@ -90,21 +104,52 @@ class EmptyState(Vertical):
             self._part("command").display = self._part("note").display = invites
             if invites and self._invited != room.name:
                 self._invited = room.name
-                self.run_worker(self._invite(room.name), group="empty-invite", exclusive=True)
+                self.run_worker(self._fetch_invite(room.name), group="empty-invite", exclusive=True)
         return True
 
-    async def _invite(self, room: str) -> None:
+    async def _fetch_invite(self, room: str) -> None:
         """Show how others join `room`; the command is made in a thread, as it reads files."""
         make = partial(self._make_invite, self._url, room, "")
         try:
-            invite = await asyncio.to_thread(make)
+            self._invite = await asyncio.to_thread(make)
         except BroadcastError as error:
-            invite = Invite("", str(error))
-        self._part("command").update(Content(join_command(invite)))
-        self._part("note").update(Content(visible_line(invite.note)))
+            self._invite = Invite("", str(error))
+        self._show_commands()
+
+    def _show_commands(self) -> None:
+        command = join_command(self._invite)
+        fits = cell_len(command) <= self._width
+        self._part("command").update(Content(command if fits else MORE))
+        note = note_rows(visible_line(self._invite.note), self._width, more=MORE if fits else "")
+        self._part("note").update(Content("\n".join(note)))
+
+    @property
+    def _width(self) -> int:
+        """Cells of a row of text."""
+        return self.size.width - 2 * MARGIN
 
     def _part(self, name: str) -> Static:
         return self.query_one(f"#empty-{name}", Static)
+
+
+def note_rows(note: str, width: int, *, more: str) -> list[str]:
+    """The rows of a note. A sentence with a command that is too wide is replaced by `more`."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", note)
+    units = [_UNIT.findall(sentence) for sentence in sentences]
+    fitting = [words for words in units if all(cell_len(word) <= width for word in words)]
+    rows = filled([word for words in fitting for word in words], width)
+    return rows if len(fitting) == len(units) else [*rows, *filled(more.split(), width)]
+
+
+def filled(units: Sequence[str], width: int, gap: str = " ") -> list[str]:
+    """`units`, none of which is broken, in rows of up to `width` cells."""
+    rows: list[str] = []
+    for unit in units:
+        if rows and cell_len(rows[-1] + gap + unit) <= width:
+            rows[-1] += gap + unit
+        else:
+            rows.append(unit)
+    return rows
 
 
 def is_empty(state: AppState, room: RoomModel) -> bool:

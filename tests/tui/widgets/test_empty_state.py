@@ -3,7 +3,7 @@ from __future__ import annotations
 from broadcast_tui.core.session.updates import CaughtUp, PresenceChanged, RoomEntered
 from broadcast_tui.tui.invites import Invite, join_command
 from broadcast_tui.tui.model.room import RoomModel
-from broadcast_tui.tui.widgets.empty_state import EmptyState, people_text
+from broadcast_tui.tui.widgets.empty_state import MORE, EmptyState, filled, note_rows, people_text
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT
 from tests.support.running import eventually
@@ -67,6 +67,39 @@ async def test_a_room_left_empty_has_an_invite_of_its_own() -> None:
         await chat.deliver(RoomEntered("dev", 1, 0), CaughtUp("dev"))
         await eventually(lambda: "broadcast-tui chat localhost:8765/dev" in drawn(chat))
         assert "#dev" in "\n".join(chat.drawn("#empty"))
+
+
+async def test_a_narrow_terminal_breaks_no_command_and_no_key() -> None:
+    async with chatting("ana", size=(40, 24)) as chat:
+        await eventually(lambda: "  broadcast-tui chat localhost:8765" in drawn(chat))
+        rows = [row.strip() for row in chat.drawn("#empty")]
+        assert "F1 Help   Alt+K Rooms" in rows
+        assert "Ctrl+G Commands" in rows
+        await chat.pilot.resize_terminal(34, 24)
+        await eventually(lambda: MORE in drawn(chat))
+        assert "broadcast-tui" not in drawn(chat)
+
+
+SERVE = (
+    "Only this machine can join. For others, restart it with: broadcast-tui serve --host 0.0.0.0 --port 8841"
+)
+
+
+def test_a_command_in_a_note_has_a_row_of_its_own_or_is_left_out() -> None:
+    only, command = "Only this machine can join.", "broadcast-tui serve --host 0.0.0.0 --port 8841"
+    assert note_rows(SERVE, 76, more=MORE) == [f"{only} For others, restart it with:", command]
+    assert note_rows(SERVE, 46, more=MORE)[-1] == command
+    assert note_rows(SERVE, 45, more=MORE) == [only, MORE]
+    assert note_rows(SERVE, 45, more="") == [only]
+    note = "A token is required to join. /invite NAME creates one."
+    assert note_rows(note, 36, more=MORE) == ["A token is required to join.", "/invite NAME creates one."]
+
+
+def test_rows_are_filled() -> None:
+    assert filled(["one", "two", "three"], 7) == ["one two", "three"]
+    assert filled(["陈伟", "bob"], 7) == ["陈伟", "bob"]
+    assert filled(["too wide", "x"], 3) == ["too wide", "x"]
+    assert filled([], 3) == []
 
 
 def test_a_room_for_direct_messages_names_its_readers() -> None:
