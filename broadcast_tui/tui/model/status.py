@@ -36,6 +36,14 @@ REASON_CELLS = 40
 """Cells of the rejection reason; the log has the whole reason."""
 
 
+ROOM_CELLS = 16
+"""Cells of the room's name once everything else is as short as possible."""
+
+
+ALWAYS_SHORTENED = 65
+"""An item of this weight or more is dropped only after all items have been shortened."""
+
+
 class Role(Enum):
     """Kind of an item, for its color."""
 
@@ -84,7 +92,7 @@ def status_items(
     With several `servers`, the items include the unread posts and the lost connections of the others.
     """
     room = state.rooms.shown
-    left = [StatusItem(room.label, Role.NAME, 70)]
+    left = [StatusItem(room.label, Role.NAME, 95, short=clip(room.label, ROOM_CELLS))]
     if room.topic and not elsewhere.topic:
         left.append(StatusItem(clip(room.topic, TOPIC_CELLS), Role.QUIET, 20))
     is_inside = room.entered and state.connection.state is ConnectionState.ONLINE
@@ -195,11 +203,11 @@ def _connection_item(state: AppState, now: float) -> StatusItem:
         case ConnectionState.ONLINE:
             return StatusItem("● online", Role.GOOD, 100, short="●")
         case ConnectionState.CONNECTING:
-            return StatusItem("◌ connecting…", Role.WAIT, 100)
+            return StatusItem("◌ connecting…", Role.WAIT, 100, short="◌")
         case ConnectionState.WAITING:
             left = connection.retry_in(now)
             when = "now" if not left else f"in {left} s"
-            return StatusItem(f"◌ reconnecting {when}", Role.WAIT, 100)
+            return StatusItem(f"◌ reconnecting {when}", Role.WAIT, 100, short=f"◌ {when}")
         case ConnectionState.REFUSED:
             why = f": {clip(connection.reason, REASON_CELLS)}" if connection.reason else ""
             what = "not connected" if connection.cause in OWN_CAUSES else "rejected"
@@ -207,7 +215,7 @@ def _connection_item(state: AppState, now: float) -> StatusItem:
                 what = "kicked"
             return StatusItem(f"✕ {what}{why}", Role.BAD, 100, short=f"✕ {what}")
         case _:
-            return StatusItem("○ offline", Role.WAIT, 100)
+            return StatusItem("○ offline", Role.WAIT, 100, short="○")
 
 
 def fit(
@@ -215,8 +223,8 @@ def fit(
 ) -> tuple[list[tuple[str, Role]], list[tuple[str, Role]], int]:
     """Fit both sides into `width` cells.
 
-    Items are shortened, then dropped, by weight; the last one is cut. An item dropped before a more important
-    one was shortened is restored if it fits.
+    Items are shortened, then dropped, by weight; the important ones are dropped only after all have been
+    shortened. The last one is cut. At the end, what fits after all is restored.
 
     Returns:
         The texts of both sides, and the number of cells between them.
@@ -232,14 +240,18 @@ def fit(
     for item in by_weight:
         if used() > width and item.short:
             shown[id(item)] = item.short
+        if used() > width and item.weight < ALWAYS_SHORTENED:
+            shown[id(item)] = ""
+    for item in by_weight:
         if used() > width and item.weight < 100:
             shown[id(item)] = ""
     for item in reversed(by_weight):
         for text in (item.text, item.short):
-            if not shown[id(item)]:
+            before = shown[id(item)]
+            if before in ("", item.short):
                 shown[id(item)] = text
                 if used() > width:
-                    shown[id(item)] = ""
+                    shown[id(item)] = before
     texts = [[(shown[id(p)], p.role) for p in side if shown[id(p)]] for side in (left, right)]
     if used() > width:
         last = by_weight[-1]

@@ -8,7 +8,9 @@ from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import ConnectionState, RoomEntered
 from broadcast_tui.tui.model.connection import Connection
 from broadcast_tui.tui.model.notifications import NotifyLevel
-from broadcast_tui.tui.model.servers import host_of
+from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.rooms import RoomSet
+from broadcast_tui.tui.model.servers import Server, ServerSet, host_of
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import GAP, ShownElsewhere, fit, rooms_activity, status_items
 from tests.support.fake_client import AT, FakeClient
@@ -52,6 +54,32 @@ def test_forty_columns_show_the_important_items() -> None:
 
 def test_twenty_columns_show_room_and_state() -> None:
     assert line(busy(), 20).split() == ["#lobby", "●", "online"]
+
+
+def test_other_servers_are_shortened_before_the_room_is_dropped() -> None:
+    states = [busy() for _ in range(3)]
+    urls = ("ws://localhost:8765", "ws://chat.example.org:1", "ws://other.example.net:1")
+    servers = ServerSet([Server(url, state) for url, state in zip(urls, states, strict=True)])
+    states[1].connection = Connection(ConnectionState.REFUSED, "Wrong token.")
+    states[2].connection = Connection(ConnectionState.WAITING, "", 110.0)
+
+    def shown(width: int) -> list[str]:
+        left, right, _ = fit(*status_items(states[0], SERVER, 100.0, servers), width)
+        return [text for text, _ in [*left, *right]]
+
+    assert "✕ chat.example.org ◌ other.example.net" in shown(90)
+    assert shown(40)[:2] == ["#lobby", "localhost"]
+    assert "✕ ◌" in shown(40)
+    states[0].connection = Connection(ConnectionState.WAITING, "", 130.0)
+    assert shown(24) == ["#lobby", "✕ ◌", "◌ in 30 s"]
+    assert shown(17) == ["#lobby", "◌ in 30 s"]
+
+
+def test_a_long_room_name_is_cut_before_it_is_dropped() -> None:
+    state = AppState(name="ana", rooms=RoomSet("x" * 30, {"x" * 30: RoomModel("x" * 30)}))
+    state.connection = Connection(ConnectionState.REFUSED, "Wrong token.")
+    assert line(state, 30).startswith("#xxxxxxxxxxxxxx…  ")
+    assert line(state, 80).startswith(f"#{'x' * 30}  ")
 
 
 def test_what_is_elsewhere_on_the_screen_is_left_out() -> None:
