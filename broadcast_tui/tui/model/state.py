@@ -386,6 +386,8 @@ class AppState:
                     self.print(action_line(update, at), at)
                 case BansListed():
                     self.print("\n".join(ban_lines(update)), at)
+                case Noticed() if self.thread is not None and self.thread.handle_error(update):
+                    pass
                 case Noticed():
                     self._noticed(update, changes, now, at)
                 case DirectOpened():

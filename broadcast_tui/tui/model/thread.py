@@ -60,8 +60,6 @@ class Thread:
                 new = (post for post in update.posts if view.notes.post(str(post.position)) is None)
                 page = msgspec.structs.replace(update, posts=tuple(map(self._without_quote, new)))
                 view.prepended(page, own_name, keywords)
-            case Noticed(ref=ref) if ref and ref == view.history_ref:
-                view.history_ref, self.error = "", visible_line(update.text)
             case PostDelivered() if update.room == view.name:
                 view.transcript.confirm(update.nonce, has_arrived=update.has_arrived)
             case PostRejected() if update.room == view.name:
@@ -75,6 +73,13 @@ class Thread:
                 view.withdraw(update)
             case _:
                 pass
+
+    def handle_error(self, update: Noticed) -> bool:
+        """Show why the posts could not be fetched; false if `update` is about something else."""
+        if not update.ref or update.ref != self.view.history_ref:
+            return False
+        self.view.history_ref, self.error = "", visible_line(update.text)
+        return True
 
     def _has(self, post: Post) -> bool:
         return post.position.epoch == self.root.epoch and post.root == self.root.seq

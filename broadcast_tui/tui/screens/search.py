@@ -21,7 +21,7 @@ from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.post_target import target_of_post
 from broadcast_tui.tui.model.server_search import ServerSearch, format_date, snippet_of, words_pattern
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.model.text.colors import color_index
+from broadcast_tui.tui.model.text.colors import NameHues
 from broadcast_tui.tui.model.transcript.find import Pattern
 from broadcast_tui.tui.model.transcript.navigation import line_of
 from broadcast_tui.tui.model.transcript.post_details import details_of
@@ -40,6 +40,7 @@ class SearchScreen(ModalScreen[None]):
         search: The search, with the results so far.
         show_more: Called to request older results.
         choose: Called with the result that the user selects.
+        hues: The colors of the names in the room.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"search--match"}
@@ -50,9 +51,14 @@ class SearchScreen(ModalScreen[None]):
     ]
 
     def __init__(
-        self, search: ServerSearch, show_more: Callable[[], None], choose: Callable[[Post], None]
+        self,
+        search: ServerSearch,
+        show_more: Callable[[], None],
+        choose: Callable[[Post], None],
+        hues: NameHues,
     ) -> None:
         super().__init__()
+        self._hues = hues
         self._search = search
         self._show_more = show_more
         self._choose = choose
@@ -96,7 +102,7 @@ class SearchScreen(ModalScreen[None]):
         for start, end in spans:
             shown = shown.stylize(mark, start, end)
         head = Content.assemble(
-            (sender, colors[color_index(sender)]),
+            (sender, colors[self._hues.of(sender)]),
             "  ",
             (format_date(post.at.astimezone(), now), "$text-muted"),
             "\n",
@@ -139,6 +145,7 @@ class ContextScreen(ModalScreen[None]):
         search: The search, with the posts around the result.
         post: The result.
         act: Called with an action on it.
+        hues: The colors of the names in the room.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -152,8 +159,11 @@ class ContextScreen(ModalScreen[None]):
         bind("pick.pin-post", "act('pin')"),
     ]
 
-    def __init__(self, search: ServerSearch, post: Post, act: Callable[[PostAction], None]) -> None:
+    def __init__(
+        self, search: ServerSearch, post: Post, act: Callable[[PostAction], None], hues: NameHues
+    ) -> None:
         super().__init__()
+        self._hues = hues
         self._act = act
         self._search = search
         self._post = post
@@ -183,6 +193,7 @@ class ContextScreen(ModalScreen[None]):
         if not posts:
             return
         transcript = Transcript()
+        transcript.hues = self._hues
         for post in posts:
             transcript.add_post(
                 post.sender, post.text, post.at, post_id=str(post.position), details=details_of(post)
@@ -243,7 +254,7 @@ class SearchController:
         search = ServerSearch(room.name, query, label=room.label)
         self._state.search = search
         search.ref = self._client.search(room.name, query, limit=RESULTS_PAGE)
-        screen = SearchScreen(search, self._show_more, self._choose)
+        screen = SearchScreen(search, self._show_more, self._choose, room.transcript.hues)
         self._app.push_screen(screen, lambda _: self._close(search))
 
     def open_pins(self) -> None:
@@ -252,7 +263,7 @@ class SearchController:
         search = ServerSearch(room.name, "", label=room.label)
         self._state.search = search
         search.ref = self._client.fetch_history(room.name, pinned=True)
-        screen = SearchScreen(search, lambda: None, self._choose)
+        screen = SearchScreen(search, lambda: None, self._choose, room.transcript.hues)
         self._app.push_screen(screen, lambda _: self._close(search))
 
     def follow(self) -> None:
@@ -318,7 +329,8 @@ class SearchController:
             search.around_ref = self._client.fetch_history(
                 search.room, around=str(post.position), limit=CONTEXT_POSTS
             )
-            self._app.push_screen(ContextScreen(search, post, lambda action: self._act(action, post)))
+            hues = self._state.rooms.get(search.room).transcript.hues
+            self._app.push_screen(ContextScreen(search, post, lambda action: self._act(action, post), hues))
 
     def _act(self, action: PostAction, post: Post) -> None:
         """Close the dialogs, then carry out an action on a result that is not loaded."""

@@ -157,8 +157,9 @@ class ThreadController:
         if position is None:
             return
         root = position._replace(seq=target.root or position.seq)
-        view = RoomModel(target.room)
-        view.transcript.hide(self._state.rooms.get(target.room).transcript.hide_rule)
+        view, room = RoomModel(target.room), self._state.rooms.get(target.room).transcript
+        view.transcript.hide(room.hide_rule)
+        view.transcript.hues = room.hues
         thread = Thread(view, root)
         self._state.thread = thread
         view.history_ref = self._client.fetch_history(target.room, root=thread.root_id, limit=THREAD_MAX)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from textual.widgets import OptionList
+
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.session.updates import HistoryFetched, Noticed, SearchFound
+from broadcast_tui.tui.model.text.colors import color_index
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.search import ContextScreen, SearchScreen
 from tests.support.chat_app import Chat, chatting
@@ -198,3 +201,44 @@ async def test_the_list_fits_a_small_terminal() -> None:
         await show_results(chat, *(post(n, f"deploy {n}") for n in range(1, 9)))
         assert "8 results" in chat.drawn("#search")[1]
         assert "deploy 8" in chat.drawn("#search")[3]
+
+
+async def test_names_have_the_colors_that_they_have_in_the_room() -> None:
+    def color(text: str, selector: str) -> object:
+        """The color of the first characters `text` in a widget."""
+        region = chat.app.screen.query_one(selector).region
+        for strip in chat.app.screen._compositor.render_strips()[region.y : region.bottom]:
+            for segment in strip.crop(region.x, region.right):
+                if text in segment.text and segment.style is not None:
+                    return segment.style.color
+        raise AssertionError(f"no {text} on the screen")
+
+    names = same_hue(3)
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(*(chat.client.post(name, "a deploy") for name in names))
+        in_room = [color(name, "#log") for name in names]
+        assert len(set(in_room)) == len(names)
+        found = [Post("lobby", Position("k3f9", n), name, "deploy", AT) for n, name in enumerate(names, 90)]
+        await show_results(chat, *reversed(found))
+        assert isinstance(chat.app.screen, SearchScreen)
+        results = chat.app.screen.query_one(OptionList)
+        results.highlighted = None  # the selected result has colors of its own
+        await chat.pilot.pause()
+        assert [color(name, "#search-found") for name in names] == in_room
+        results.highlighted = 0
+        await chat.type("enter")
+        await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", tuple(found), True))
+        assert isinstance(chat.app.screen, ContextScreen)
+        await chat.pilot.pause()
+        assert [color(name, "#context-log") for name in names] == in_room
+
+
+def same_hue(count: int) -> list[str]:
+    """Names whose color would be the same if only their hashes counted."""
+    by_hue: dict[int, list[str]] = {}
+    for number in range(100, 200):
+        names = by_hue.setdefault(color_index(f"user{number}"), [])
+        names.append(f"user{number}")
+        if len(names) == count:
+            return names
+    raise AssertionError("there is no such hue")
