@@ -17,11 +17,17 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from broadcast_tui.core.redaction import redact
 from broadcast_tui.core.text import log_safe
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 LINE_CHARS_MAX = 4_000
+FIELDS = (
+    *("event", "user", "address", "connection", "room", "id", "recipients", "count", "rooms", "target"),
+    *("former", "code", "reason", "seconds", "node", "url"),
+)
+"""Fields of records beside the message, given as `extra=`; those of other libraries are not logged."""
 
 INTERVAL_S = 0.1
 BUFFER_MAX = 100_000
@@ -86,15 +92,25 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as a JSON object: time (ISO 8601, UTC), level, logger, message, traceback if any."""
+    """Formats a record as a JSON object.
+
+    The keys are time (ISO 8601, UTC), level, logger, message, those of `FIELDS` that the record has, and
+    traceback if there is one.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
+        entry: dict[str, str | float] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": log_safe(record.getMessage(), LINE_CHARS_MAX),
         }
+        for name in FIELDS:
+            value = getattr(record, name, None)
+            if isinstance(value, str) and value:
+                entry[name] = log_safe(redact(value), LINE_CHARS_MAX)
+            elif isinstance(value, int | float):
+                entry[name] = value
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry)

@@ -55,7 +55,8 @@ class Reloader:
             changes = [load(options) for load in self._parts.values()]
         except (BroadcastError, OSError) as error:
             for line in error.lines if isinstance(error, ConfigMistakes) else (str(error),):
-                log.error("reload failed: %s", log_safe(redact(" ".join(line.split())), 400))
+                reason = log_safe(redact(" ".join(line.split())), 400)
+                log.error("reload failed: %s", reason, extra={"event": "reload_failed", "reason": reason})
             return
         details = [apply() for apply in changes]
         log.info(
@@ -64,6 +65,7 @@ class Reloader:
                 f"{name} ({detail})" if detail else name
                 for name, detail in zip(self._parts, details, strict=True)
             ),
+            extra={"event": "reloaded"},
         )
         self._warn_of_ignored(options)
 
@@ -75,7 +77,8 @@ class Reloader:
             if name not in self._reloadable and options.get(name) != value
         ]
         if changed:
-            log.warning("restart the server to apply changes of: %s", ", ".join(changed))
+            extra = {"event": "restart_needed"}
+            log.warning("restart the server to apply changes of: %s", ", ".join(changed), extra=extra)
 
 
 class Coalescer:

@@ -108,7 +108,8 @@ class RedisRetention:
                     rooms += sum(number > 0 for number in deleted)
         self._stats.expired += count
         if count:
-            log.info("deleted %d post(s) of %d room(s) older than %g day(s)", count, rooms, self._keep_days)
+            text, extra = "deleted %d post(s) of %d room(s) older than %g day(s)", {"event": "deleted"}
+            log.info(text, count, rooms, self._keep_days, extra={**extra, "count": count, "rooms": rooms})
         return count
 
     async def _pages(self, tag: str) -> AsyncIterator[Sequence[bytes]]:

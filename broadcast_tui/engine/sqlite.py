@@ -527,7 +527,8 @@ class SqliteEngine:
             # They remain in the file and are forgotten after the next start.
             log.warning("empty rooms could not be deleted: %s: %s", self.path, error)
         if count:
-            log.info("%d room(s) without posts and topic forgotten", count)
+            extra = {"event": "forgotten", "rooms": count}
+            log.info("%d room(s) without posts and topic forgotten", count, extra=extra)
 
     def _delete_rooms(self, names: Sequence[str], floor: int) -> None:
         with self._connection:

@@ -118,6 +118,7 @@ class Retention:
                 self._keep_days,
                 self._deleted["number"],
                 self._keep_posts,
+                extra={"event": "deleted", "count": count, "rooms": len(self._trimmed_rooms)},
             )
         self._deleted.clear()
         self._trimmed_rooms.clear()

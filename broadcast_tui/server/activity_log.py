@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from broadcast_tui.core.hub.moderation import host_of
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.rooms import Rooms
@@ -73,21 +74,26 @@ class ActivityLog:
         self._budget = LogBudget()
 
     def connected(self, peer: Peer, count: int) -> None:
-        self.log(peer, logging.INFO, "%s connected, %d client(s)", log_safe(peer.label), count)
+        text, label = "%s connected, %d client(s)", log_safe(peer.label)
+        self.log(peer, logging.INFO, text, label, count, event="connected", count=count)
 
     def disconnected(self, peer: Peer, code: int, count: int) -> None:
-        self.log(peer, logging.INFO, "%s disconnected (%s), %d client(s)", log_safe(peer.label), code, count)
+        text, label = "%s disconnected (%s), %d client(s)", log_safe(peer.label)
+        fields = {"code": int(code), "count": count}
+        self.log(peer, logging.INFO, text, label, code, count, event="disconnected", **fields)
 
     def dropped(self, peer: Peer, reason: str) -> None:
-        self.log(peer, logging.WARNING, "%s dropped: it %s", log_safe(peer.label), reason)
+        label = log_safe(peer.label)
+        self.log(peer, logging.WARNING, "%s dropped: it %s", label, reason, event="dropped", reason=reason)
 
     def renamed(self, peer: Peer, old_name: str) -> None:
         """Log a changed or first name of a connection."""
         name = log_safe(peer.name, 40)
         if old_name:
-            self.log(peer, logging.INFO, "#%d %s is now %s", peer.id, log_safe(old_name, 40), name)
+            text, old = "#%d %s is now %s", log_safe(old_name, 40)
+            self.log(peer, logging.INFO, text, peer.id, old, name, event="renamed", former=old_name)
         else:
-            self.log(peer, logging.INFO, "#%d is %s", peer.id, name)
+            self.log(peer, logging.INFO, "#%d is %s", peer.id, name, event="renamed")
 
     def stored(self, entries: Sequence[tuple[PendingEntry, Position]], rooms: Rooms) -> None:
         """Log a line for each connection and room with new posts, and one for notes.
@@ -111,6 +117,7 @@ class ActivityLog:
             if is_direct(room_name):
                 continue
             room = rooms.by_name.get(room_name)
+            recipient_count = len(room.subscriptions) if room is not None else 0
             self.log(
                 peer,
                 logging.INFO,
@@ -119,27 +126,55 @@ class ActivityLog:
                 f"…{posted[-1].seq}" if len(posted) > 1 else "",
                 log_safe(peer.sender, 40),
                 log_safe(room_name, 60),
-                len(room.subscriptions) if room is not None else 0,
+                recipient_count,
+                event="posted",
+                user=peer.sender,
+                room=room_name,
+                id=str(posted[0]),
+                count=len(posted),
+                recipients=recipient_count,
             )
         for (peer, room_name), count in notes.items():
             if is_direct(room_name):
                 continue
             sender, shown_room = log_safe(peer.sender, 40), log_safe(room_name, 60)
-            self.log(peer, logging.INFO, "%d note(s) from %s in %s", count, sender, shown_room)
+            text = "%d note(s) from %s in %s"
+            fields: dict[str, str | float] = {"user": peer.sender, "room": room_name, "count": count}
+            self.log(peer, logging.INFO, text, count, sender, shown_room, event="noted", **fields)
 
-    def log(self, peer: Peer | None, level: int, text: str, *args: object) -> None:
-        """Log a line about a peer, or about the storage (None), unless there are too many."""
+    def not_stored(self, what: str, error: Exception) -> None:
+        """Log that the engine could not store something."""
+        reason = log_safe(str(error))
+        text = "%s could not be stored: %s"
+        self.log(None, logging.ERROR, text, what, reason, event="not_stored", reason=reason)
+
+    def log(
+        self, peer: Peer | None, level: int, text: str, *args: object, event: str, **fields: str | float
+    ) -> None:
+        """Log a line about a peer, or about the storage (None), unless there are too many.
+
+        Args:
+            event: What has happened.
+            fields: Further fields of the record, in addition to those of the peer.
+        """
         if not log.isEnabledFor(level):
             return
         line = text % args
         key = (peer.rate_limit_key or "loopback") if peer is not None else "storage"
         if self._budget.allow(key, len(line) + LINE_OVERHEAD_BYTES, self._clock()):
-            log.log(level, "%s", line)
+            about = {} if peer is None else fields_of(peer)
+            log.log(level, "%s", line, extra={**about, "event": event, **fields})
 
     def report_suppressed(self) -> None:
         """Log the numbers of suppressed lines that are due. Call it periodically."""
         for key, count in self._budget.take_reports(self._clock()):
-            log.info("%d more line(s) about %s suppressed", count, log_safe(key, 60))
+            text, extra = "%d more line(s) about %s suppressed", {"event": "suppressed", "count": count}
+            log.info(text, count, log_safe(key, 60), extra={**extra, "address": key})
+
+
+def fields_of(peer: Peer) -> dict[str, str | int]:
+    """Fields of log lines about a connection."""
+    return {"user": peer.name, "address": host_of(peer), "connection": peer.id}
 
 
 def log_frames(recipient: str, data: bytes) -> None:
@@ -198,6 +233,7 @@ class LoopErrors:
             return
         more = f" ({suppressed} more since the last line)" if suppressed else ""
         if out_of_resources:
-            log.error("cannot accept new connections: %s%s", error, more)
+            extra = {"event": "not_accepted", "reason": str(error)}
+            log.error("cannot accept new connections: %s%s", error, more, extra=extra)
         else:
             log.error("event loop error: %s%s", text, more, exc_info=error)

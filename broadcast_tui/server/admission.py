@@ -392,7 +392,8 @@ class Admission:
         suppressed = self._log_limiter.allow(reason, asyncio.get_running_loop().time())
         if suppressed is not None:
             more = f" ({suppressed} more since the last line)" if suppressed else ""
-            audit.info("connection from %s rejected: %s%s", log_safe(address, 60), reason, more)
+            extra = {"event": "rejected", "address": address, "reason": reason}
+            audit.info("connection from %s rejected: %s%s", log_safe(address, 60), reason, more, extra=extra)
 
 
 def _fit_descriptors(limits: AdmissionLimits) -> tuple[int, int]:

@@ -67,7 +67,8 @@ class TokenAuthenticator:
             identity = self._store.find(token, when.at)
         if identity is None:
             self.failures.record_failure(address, when.now)
-            log.warning("invalid token from %s", log_safe(address))
+            extra = {"event": "invalid_token", "address": address}
+            log.warning("invalid token from %s", log_safe(address), extra=extra)
             raise RequestError(ErrorCode.UNAUTHORIZED, INVALID_TOKEN)
         return identity
 

@@ -43,7 +43,8 @@ class HookAuthenticator:
         wait_s = self._failures.wait_s(address, when.now)
         if wait_s == 0:
             self._failures.record_failure(address, when.now)
-            log.warning("unknown hook from %s", log_safe(address))
+            extra = {"event": "unknown_hook", "address": address}
+            log.warning("unknown hook from %s", log_safe(address), extra=extra)
         return wait_s
 
     def is_reserved(self, key: str) -> bool:

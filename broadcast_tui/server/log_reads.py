@@ -53,8 +53,12 @@ async def read_log(read: Read, engine: Engine) -> Sequence[Entry]:
     except SearchTooCostlyError:
         raise
     except EngineError as error:
-        room = "a room" if is_direct(read.room) else log_safe(read.room, 60)
-        log.error("history of %s could not be read: %s", room, log_safe(str(error)))
+        extra = {"event": "not_read", "reason": str(error)}
+        room = "a room"
+        if not is_direct(read.room):
+            room = log_safe(read.room, 60)
+            extra["room"] = read.room
+        log.error("history of %s could not be read: %s", room, log_safe(str(error)), extra=extra)
         return []
 
 

@@ -303,8 +303,7 @@ class HubRunner:
     def _log_failure(self, what: str, error: Exception) -> None:
         """Log that something could not be stored; an unexpected error with its traceback."""
         if isinstance(error, EngineError):
-            reason = log_safe(str(error))
-            self.activity.log(None, logging.ERROR, "%s could not be stored: %s", what, reason)
+            self.activity.not_stored(what, error)
         else:
             log.error("%s could not be stored", what, exc_info=error)
 

@@ -96,7 +96,7 @@ class SanctionStore:
         """Log new audit lines and start to save changes. Returns at once."""
         loop = asyncio.get_running_loop()
         for line in self._effects.take_audit_lines():
-            audit.warning("%s", line)
+            audit.warning("%s", line.text, extra=line.fields)
         if self._effects.sanctions_changed and self._saving is None and loop.time() >= self._retry_at:
             self._saving = loop.create_task(self._save())
 

@@ -39,7 +39,8 @@ class SecretReloader(Generic[E]):
             had_entries = bool(self._store.entries)
             self._store.replace(entries)
             if entries or had_entries:
-                log.info("reloaded %d %s(s)", len(entries), self._kind)
+                extra = {"event": "reloaded", "count": len(entries)}
+                log.info("reloaded %d %s(s)", len(entries), self._kind, extra=extra)
             self._warn()
 
         return apply
@@ -49,7 +50,8 @@ class SecretReloader(Generic[E]):
         try:
             self.prepare()()
         except SecretFileError as error:
-            log.error("cannot reload the %ss: %s", self._kind, log_safe(str(error), 400))
+            extra = {"event": "reload_failed", "reason": str(error)}
+            log.error("cannot reload the %ss: %s", self._kind, log_safe(str(error), 400), extra=extra)
             self._warn()
 
     def refresh(self, at: datetime, *, force: bool = False) -> bool:

@@ -237,7 +237,7 @@ class BroadcastServer:
         if self._authenticator is not None:
             self._watcher = asyncio.create_task(self._authenticator.watch(self._runner.close_expired))
         self._admission.ready = True
-        log.info("listening on %s", self.url)
+        log.info("listening on %s", self.url, extra={"event": "listening", "url": self.url})
 
     def _make_web(self) -> WebApp:
         """The HTTP side; its library is loaded only here."""
@@ -263,7 +263,8 @@ class BroadcastServer:
         try:
             self.reload_security()()
         except BroadcastError as error:
-            log.error("cannot reload certificate and tokens: %s", log_safe(str(error), 400))
+            extra = {"event": "reload_failed", "reason": str(error)}
+            log.error("cannot reload certificate and tokens: %s", log_safe(str(error), 400), extra=extra)
 
     @property
     def active_token_count(self) -> int:
@@ -313,7 +314,7 @@ class BroadcastServer:
         if self.cluster is not None:
             self.cluster.announce()
         if delay_s:
-            log.info("stopping in %g s", delay_s)
+            log.info("stopping in %g s", delay_s, extra={"event": "stopping", "seconds": delay_s})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._delay_ended.wait()
@@ -323,7 +324,8 @@ class BroadcastServer:
             self._web.drain()
         connections = list(self._runner.connections.values())
         spread_s = min(SPREAD_MAX_S, len(connections) / 500)
-        log.info("stopping; closing %d client(s)", len(connections))
+        extra = {"event": "stopping", "count": len(connections)}
+        log.info("stopping; closing %d client(s)", len(connections), extra=extra)
         self._runner.hub.broadcaster.broadcast_all(
             Drain("restart" if code == CloseCode.RESTART else "stop", round(spread_s, 1))
         )
@@ -335,7 +337,7 @@ class BroadcastServer:
             self._watcher.cancel()
         self._server = None
         self._stopped.set()
-        log.info("stopped")
+        log.info("stopped", extra={"event": "stopped"})
 
     async def _close_all(
         self, connections: list[PeerConnection], code: CloseCode, spread_s: float, deadline_s: float
@@ -352,7 +354,8 @@ class BroadcastServer:
             timeout_s = min(CLOSE_TIMEOUT_S + 1.0, max(0.0, deadline_s - spread_s))
             _, late = await asyncio.wait(waiters, timeout=timeout_s)
             if late:
-                log.warning("%d client(s) did not close in time and were dropped", len(late))
+                extra = {"event": "dropped", "count": len(late)}
+                log.warning("%d client(s) did not close in time and were dropped", len(late), extra=extra)
         assert self._server is not None
         # A port of its own stays open until here, so that load balancers and new clients get a 503 response.
         self._server.close(close_connections=False)

@@ -77,7 +77,9 @@ class Watchdog:
             held_s = self._clock() - started
             if held_s > self._hold_s:
                 self.held_count += 1
-                log.warning("%s held the event loop for %.0f ms", name_of(callback), held_s * 1000)
+                extra = {"event": "blocked", "seconds": round(held_s, 3)}
+                text = "%s held the event loop for %.0f ms"
+                log.warning(text, name_of(callback), held_s * 1000, extra=extra)
 
 
 class _Timed:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from broadcast_tui.cli.logs import FIELDS
 from tests.cli.program import program, run
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import raw_socket
@@ -117,9 +118,9 @@ async def test_json_log_has_one_object_per_line(tmp_path: Path) -> None:
         lines = (await server.stop(signal.SIGTERM)).err.splitlines()
         for line in lines:
             entry = json.loads(line)
-            assert set(entry) == {"time", "level", "logger", "message"}
+            assert set(entry) - set(FIELDS) == {"time", "level", "logger", "message"}
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", entry["time"])
-            assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", entry["message"])
+            assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", "".join(map(str, entry.values())))
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])

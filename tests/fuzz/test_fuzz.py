@@ -58,7 +58,7 @@ def take_in_hub(frames: list[bytes]) -> None:
                 world.step()
         for frame in read_frames(stranger):
             assert frame["type"] != "message" or not RAW.search(str(frame["message"]))
-        assert all(line.isprintable() for line in world.hub.effects.audit_lines)
+        assert all(line.text.isprintable() for line in world.hub.effects.audit_lines)
     assert bystander.wire is not None
     assert bystander.wire.peer is not None
     if bystander.wire.peer.closing is None and not world.hub.moderation.sanctions.all(world.when.at):

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from broadcast_tui.cli.logs import FIELDS
 from broadcast_tui.core.limits import AdmissionLimits, Limits
 from tests.support.plain import v1_client
 from tests.support.raw_socket import raw_socket
@@ -34,6 +35,17 @@ async def test_each_event_of_a_peer_is_logged(caplog: pytest.LogCaptureFixture) 
         *[f"broadcast {epoch}-{number} from ana in lobby to 1 client(s)" for number in (1, 2, 3)],
         "#1 ana is now anna",
         "#1 anna (HOST) disconnected (1000), 0 client(s)",
+    ]
+    records = [record.__dict__ for record in caplog.records]
+    fields = [{key: record[key] for key in FIELDS if key in record} for record in records[1:-2]]
+    about = {"address": "127.0.0.1", "connection": 1}
+    posts = {"event": "posted", "user": "ana", "room": "lobby", "recipients": 1, "count": 1, **about}
+    assert fields == [
+        {"event": "connected", "user": "", "count": 1, **about},
+        {"event": "renamed", "user": "ana", **about},
+        *[{"id": f"{epoch}-{number}", **posts} for number in (1, 2, 3)],
+        {"event": "renamed", "user": "anna", "former": "ana", **about},
+        {"event": "disconnected", "user": "anna", "code": 1000, "count": 0, **about},
     ]
 
 

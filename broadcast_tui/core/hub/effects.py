@@ -20,6 +20,13 @@ class TopicChange(msgspec.Struct, frozen=True):
     name: str
 
 
+class AuditLine(msgspec.Struct, frozen=True):
+    """A log line about an admin's action, safe to log as it is, and the fields of its record."""
+
+    text: str
+    fields: dict[str, str | float]
+
+
 class Effects:
     """Pending work. The parts of the hub add to it; the runner takes it after each call to the hub.
 
@@ -51,8 +58,8 @@ class Effects:
         """Connections with frames to write."""
         self.closing_peers: set[Peer] = set()
         """Connections to close once their frames are written."""
-        self.audit_lines: list[str] = []
-        """Log lines about admin actions, safe to log as they are."""
+        self.audit_lines: list[AuditLine] = []
+        """Log lines about admin actions."""
         self.sanctions_changed = False
         """Whether bans or mutes have changed since they were last saved."""
 
@@ -75,7 +82,7 @@ class Effects:
         peers, self.dirty_peers = self.dirty_peers, set()
         return peers
 
-    def take_audit_lines(self) -> list[str]:
+    def take_audit_lines(self) -> list[AuditLine]:
         """Remove and return the log lines about admin actions."""
         lines, self.audit_lines = self.audit_lines, []
         return lines

@@ -9,6 +9,7 @@ action adds a line to the audit log.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -26,7 +27,7 @@ from broadcast_tui.core.hub.cluster import (
     RoomNotice,
     ShareSanction,
 )
-from broadcast_tui.core.hub.effects import Effects
+from broadcast_tui.core.hub.effects import AuditLine, Effects
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.sanctions import (
@@ -427,16 +428,19 @@ class Moderation:
             f" for {format_duration(remaining_s, round_up=True)}" if remaining_s is not None else ""
         ) + (f": {reason}" if reason else "")
         verb = _PAST_TENSE[action]
-        self._effects.audit_lines.append(
-            log_safe(f"{admin.label} {verb} {who} ({len(targets)} connection(s)){details}", 400)
-        )
+        line = log_safe(f"{admin.label} {verb} {who} ({len(targets)} connection(s)){details}", 400)
+        fields: dict[str, str | float] = {"event": action, "target": who, "count": len(targets)}
+        fields |= {"user": admin.name, "address": host_of(admin), "connection": admin.id, "reason": reason}
+        if remaining_s is not None:
+            fields["seconds"] = math.ceil(remaining_s)
+        self._effects.audit_lines.append(AuditLine(line, fields))
         text = f"{admin.sender} {verb} {who}{details}."
         closed = targets.peers if action in ("kick", "ban") else ()
         room_names = sorted({room for target in found for room in target.rooms})
         for name in room_names:
             if (room := self._rooms.get(name)) is not None:
-                line = events.System("notice", text, timestamp(when.at), name)
-                self._broadcaster.broadcast(room, line, but=frozenset({admin, *closed}))
+                notice = events.System("notice", text, timestamp(when.at), name)
+                self._broadcaster.broadcast(room, notice, but=frozenset({admin, *closed}))
         if room_names:
             self._cluster.send(RoomNotice(tuple(room_names), text))
         return events.Moderated(ref, action, who, len(targets), hosts, until_text)

@@ -485,7 +485,8 @@ class RedisLink:
             self._node_left(node)
         for node in beat.dead:
             if await self.nodes.reap(node):
-                log.warning("removed node %s, which does not respond", node)
+                extra = {"event": "node_removed", "node": node}
+                log.warning("removed node %s, which does not respond", node, extra=extra)
 
     async def _take_new_id(self) -> str:
         """Take a new id, since the others have removed this node; returns the former one."""

@@ -68,7 +68,7 @@ def test_a_kick_closes_the_connections_on_all_nodes(cluster: HubCluster) -> None
     cluster.settle()
     leaves = [frame for frame in eve.frames("system") if frame["event"] == "leave"]
     assert [frame["name"] for frame in leaves] == ["ana"]
-    assert cluster[1].hub.effects.take_audit_lines()[-1].endswith("kicked ana (3 connection(s)): spam")
+    assert cluster[1].hub.effects.take_audit_lines()[-1].text.endswith("kicked ana (3 connection(s)): spam")
 
 
 def test_a_guest_on_another_node_can_be_kicked(cluster: HubCluster) -> None:

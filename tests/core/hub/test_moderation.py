@@ -182,7 +182,10 @@ def test_kick_closes_all_connections_of_a_name_and_is_announced() -> None:
     for bob in bobs:
         assert peer_of(bob).closing == (CloseCode.KICKED, "root2 kicked you: spam")
     assert "root2 kicked bob: spam." in [frame["message"] for frame in read_frames(ben)]
-    assert world.hub.effects.audit_lines == ["#1 root2 (198.51.100.1:1) kicked bob (2 connection(s)): spam"]
+    (line,) = world.hub.effects.audit_lines
+    assert line.text == "#1 root2 (198.51.100.1:1) kicked bob (2 connection(s)): spam"
+    by = {"user": "root2", "address": "198.51.100.1", "connection": 1}
+    assert line.fields == {"event": "kick", "target": "bob", "count": 2, "reason": "spam", **by}
     for bob in bobs:
         world.hub.close(peer_of(bob), world.when)
     world.step()
@@ -471,7 +474,7 @@ def test_reasons_are_sanitized_everywhere() -> None:
     admin, bob = an_admin(world), come(world, "bob")
     ask(world, admin, commands.Kick("bob", "a\x1b]0;x\x07\nb\u202ec"))
     assert peer_of(bob).closing == (CloseCode.KICKED, "root2 kicked you: a]0;x bc")
-    assert all(line.isprintable() for line in world.hub.effects.audit_lines)
+    assert all(line.text.isprintable() for line in world.hub.effects.audit_lines)
 
 
 def sanction(name: str, until: datetime | None = None, at: datetime = AT) -> Sanction:
