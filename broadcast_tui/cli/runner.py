@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from broadcast_tui.cli import PROMPT
+from broadcast_tui.cli.environment import unknown_variables
 from broadcast_tui.cli.errors import ExitCode, with_advice
 from broadcast_tui.cli.kiosk import forget_variables, is_kiosk
 from broadcast_tui.cli.quick_parser import quick_call
@@ -17,6 +18,8 @@ def run(tokens: list[str]) -> int:
     """Run a command and return the exit status. Each error, and each mistake in a file, is one line."""
     if is_kiosk(tokens):
         forget_variables(os.environ)
+    for line in unknown_variables(os.environ):
+        print_error(one_line(line))
     try:
         return with_stdout(lambda: _result(_replace_dash(tokens)))
     except ConfigMistakes as error:
