@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from broadcast_tui import __version__
 from broadcast_tui.cli.diagnosis import Check, failed, ok, skipped
+from broadcast_tui.server.batch_send import IS_COMPILED
 from broadcast_tui.tui import PROGRAM
 
 OPTIONAL = {
@@ -20,6 +21,7 @@ OPTIONAL = {
     "redis": "Servers that share rooms need it: pip install 'broadcast-tui[redis]'",
 }
 """Packages that the program can do without."""
+NOT_COMPILED = "Servers are faster with it: install a C compiler and Python's headers, then install again"
 
 Version = Callable[[str], str]
 """Version of an installed package. Raises PackageNotFoundError."""
@@ -56,6 +58,10 @@ def read_requirements(lines: Iterable[str]) -> Iterator[Requirement]:
 def check_installation(lines: Iterable[str] | None = None, installed: Version = version) -> Iterator[Check]:
     """Check the versions of Python and packages; `lines` are the requirements of the distribution."""
     yield ok("version", f"{PROGRAM} {__version__}, Python {platform.python_version()} on {sys.platform}")
+    if IS_COMPILED:
+        yield ok("compiled", "The compiled part of the server is installed")
+    else:
+        yield skipped("compiled", "The compiled part of the server is not installed", NOT_COMPILED)
     try:
         lines = (requires(PROGRAM) or ()) if lines is None else lines
     except PackageNotFoundError:

@@ -8,6 +8,7 @@ import pytest
 
 from broadcast_tui.cli.diagnosis import Status
 from broadcast_tui.cli.diagnosis.installation import Requirement, check_installation
+from broadcast_tui.server.batch_send import IS_COMPILED
 
 LINES = (
     "textual<8.3,>=8.2",
@@ -30,6 +31,7 @@ def test_versions() -> None:
     found = {check.id: check for check in check_installation(LINES, version)}
     assert {id: check.status for id, check in found.items()} == {
         "version": Status.OK,
+        "compiled": Status.OK if IS_COMPILED else Status.SKIPPED,
         "textual": Status.FAILED,
         "websockets": Status.FAILED,
         "uvloop": Status.OK,
@@ -49,7 +51,7 @@ def test_a_program_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
         raise PackageNotFoundError
 
     monkeypatch.setattr("broadcast_tui.cli.diagnosis.installation.requires", fail)
-    assert [check.id for check in check_installation()] == ["version", "packages"]
+    assert [check.id for check in check_installation()] == ["version", "compiled", "packages"]
 
 
 @pytest.mark.parametrize(
