@@ -26,6 +26,7 @@ from websockets.protocol import Event, State
 
 from broadcast_tui.core.hub.auth import Identity
 from broadcast_tui.core.hub.work_budget import UNLIMITED, WorkBudget, request_price_s
+from broadcast_tui.server import batch_send
 from broadcast_tui.server.turns import TurnScheduler
 
 SEND_BUFFER_BYTES = 131_072
@@ -101,6 +102,11 @@ class PeerConnection(ServerConnection):
         self.logger = self.protocol.logger = _log
         self._fragments: bytearray | None = None
         self._fragments_text = True
+        self.fileno = batch_send.NO_DESCRIPTOR
+        """File descriptor of the socket if frames may be sent to it directly.
+
+        Then the connection is blocked as soon as anything is in the write buffer of its transport.
+        """
         self._is_aborted = False
         self._is_held = False
         self.head_bytes = 0
@@ -310,6 +316,7 @@ class PeerConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._notify_flow()  # before the transport closes the socket
         self._inbox, self._unparsed, self._parsed_bytes = [], b"", 0
         if self._turns is not None:
             self._turns.remove(self)
@@ -367,6 +374,10 @@ class PeerConnection(ServerConnection):
                 return
         super().connection_made(transport)
         self.write_now = self.transport.write
+        sock = self.transport.get_extra_info("socket")
+        if batch_send.IS_SUPPORTED and sock is not None and not self.secure:
+            self.fileno = sock.fileno()
+            self.transport.set_write_buffer_limits(0)
         if self._is_aborted:
             self.transport.abort()
 

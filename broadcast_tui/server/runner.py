@@ -42,6 +42,7 @@ from broadcast_tui.server.deferred_writes import DeferredWrites
 from broadcast_tui.server.fair_slots import FairSlots
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.log_reads import read_log
+from broadcast_tui.server.post_writer import PostWriter
 from broadcast_tui.server.sanction_store import SanctionSaver, SanctionStore
 from broadcast_tui.server.stats import ServerStats
 from broadcast_tui.server.turns import Pauses, TurnScheduler
@@ -62,8 +63,8 @@ PAGES_AT_ONCE = 2
 """The same for pages of history: one is read while another is on its way."""
 CHECKED_TOGETHER = 256
 """Connections checked between two looks at the clock."""
-SLICE_PEERS = 32
-"""Connections written to between two looks at the clock."""
+SLICE_PEERS = 64
+"""Connections written to between two looks at the clock, in some 0.3 ms."""
 RANDOM_ID_BYTES = 16
 """Size of the random part of the names of rooms."""
 STORAGE_FAILED = "The server cannot store posts right now. Try again in a moment."
@@ -112,6 +113,7 @@ class HubRunner:
         self._engine = engine
         self._limits = limits
         self._debug = log.isEnabledFor(logging.DEBUG)
+        self._posts = PostWriter(self._effects, self.stats)
         self._flush_scheduled = False
         self._to_write: list[Subscription] = []
         self._append_requested = asyncio.Event()
@@ -136,7 +138,7 @@ class HubRunner:
         await self._engine.start()
         self._loop = asyncio.get_running_loop()
         self._turns = TurnScheduler(self._loop)
-        self._deferred_writes = DeferredWrites(self._loop, self._write_posts, self.wake, self._is_busy)
+        self._deferred_writes = DeferredWrites(self._loop, self._posts.write, self.wake, self._is_busy)
         self.hub.started(self.instant())
         if self._cluster is not None:
             await self._cluster.start()
@@ -428,7 +430,7 @@ class HubRunner:
                 continue
             subscriptions = self._to_write[-SLICE_PEERS:]
             del self._to_write[-SLICE_PEERS:]
-            self._write_posts(subscriptions)
+            self._posts.write(subscriptions)
             if self._loop.time() > deadline:
                 break
         else:
@@ -439,45 +441,6 @@ class HubRunner:
             self._loop.call_soon(self._flush)
         if effects.reads:
             self.wake()
-
-    def _write_posts(self, subscriptions: list[Subscription]) -> None:
-        """Write posts to subscriptions of one room (hot path).
-
-        Connections at the same position get the same bytes object. Those not on the fast path are marked as
-        dirty instead; their cursors tell what to write.
-        """
-        room = subscriptions[0].room
-        ring, head = room.ring, room.ring.last_seq
-        known, target, data = -1, head, b""
-        deliveries = sent_bytes = post_count = data_bytes = 0
-        for subscription in subscriptions:
-            if not subscription.fast:
-                if not subscription.peer.blocked:
-                    self.hub.effects.dirty_peers.add(subscription.peer)
-                continue
-            if (cursor := subscription.cursor) != known:
-                if cursor >= head:
-                    continue
-                if cursor < ring.first_seq - 1:
-                    self.hub.broadcaster.mark_dirty(subscription.peer)
-                    continue
-                data, post_count = room.chunk(cursor)
-                known, target, data_bytes = cursor, cursor + post_count, len(data)
-                if target < head:
-                    self._effects.dirty_rooms.add(room)
-                if self._debug:
-                    log_frames(log_safe(room.name, 60), data)
-            subscription.cursor = target
-            deliveries += post_count
-            sent_bytes += data_bytes
-            send = subscription.send  # in CPython 3.11, a slot lookup is faster than a method call
-            try:
-                send(data)
-            except RuntimeError:
-                # uvloop raises it between the end of a transport and `connection_lost`.
-                subscription.fast = False
-        self.stats.deliveries += deliveries
-        self.stats.sent_bytes += sent_bytes
 
     def _flush_peers(self) -> None:
         """Write replies, notices, replays, and posts off the fast path: one write to each connection."""

@@ -61,6 +61,8 @@ class SilentLink:
         self.joined = asyncio.Event()
         self.is_held = False
 
+    fileno = -1
+
     def write_now(self, data: bytes) -> None:
         if b'"synced"' in data:
             self.joined.set()

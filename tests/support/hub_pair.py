@@ -31,6 +31,8 @@ class Wire:
         self.peer: Peer | None = None
         self.is_held = False
 
+    fileno = -1
+
     def write_now(self, data: bytes) -> None:
         self.to_client.extend(text_frames(data)[0])
 

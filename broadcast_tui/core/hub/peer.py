@@ -36,6 +36,13 @@ class Link(Protocol):
         """
         ...
 
+    @property
+    def fileno(self) -> int:
+        """File descriptor of the socket that takes what is written, unchanged, while it is not blocked; -1 if
+        there is none.
+        """
+        ...
+
     def write(self, data: bytes) -> None:
         """Write complete WebSocket frames; does nothing if the connection is closed."""
         ...

@@ -38,12 +38,15 @@ POST_OVERHEAD_BYTES = 50
 class Subscription:
     """One connection's cursor in one room."""
 
-    __slots__ = ("backfilled", "cursor", "fast", "own_nonces", "paused", "peer", "room", "send", "synced_at")
+    __slots__ = (
+        "backfilled", "cursor", "fast", "fileno", "own_nonces", "paused", "peer", "room", "send", "synced_at",
+    )  # fmt: skip
 
     def __init__(self, peer: Peer, room: Room, cursor: int) -> None:
         self.peer = peer
         self.room = room
         self.cursor = cursor
+        self.fileno = peer.link.fileno
         self.send = peer.link.write_now
         self.fast = False
         """Whether posts may be written directly: nothing else is pending and the socket is not blocked."""

@@ -29,6 +29,7 @@ from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_event, encode, frame, text_frames
 from broadcast_tui.core.protocol.handshake import WEB_CLIENT_PREFIX
 from broadcast_tui.core.rate_limit import ADDRESSES_MAX, LruMap
+from broadcast_tui.server.batch_send import NO_DESCRIPTOR
 
 if TYPE_CHECKING:
     from broadcast_tui.server.runner import HubRunner
@@ -133,6 +134,10 @@ class Visitor:
         self._runner.detach(self.peer)
 
     # -- Link
+
+    @property
+    def fileno(self) -> int:
+        return NO_DESCRIPTOR
 
     @property
     def write_now(self) -> Callable[[bytes], object]:
