@@ -16,6 +16,7 @@ from unicodedata import name as unicode_name
 
 from broadcast_tui.core.confusables import HOMOGLYPHS, INVISIBLE
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError, RequestError
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 
 MAX_NAME_CHARS = 32
 MAX_NAME_BYTES = 96
@@ -40,13 +41,13 @@ GUEST = "guest-"
 _MAX_RAW_CHARS = 256
 """Longer input is rejected or cut before normalization, which is quadratic for long runs of marks."""
 
-_SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+_SPACES = lazy_pattern("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _NAME_SIGNS = frozenset("-_.' ")
 _ROOM_SIGNS = frozenset("-_.")
 _REPLACEMENTS = frozenset("\ufffc\ufffd")
 """Symbols that stand for missing content; a name made of them would look broken."""
 
-_IGNORED_IN_KEYS = re.compile(
+_IGNORED_IN_KEYS = lazy_pattern(
     "[\u00ad\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u061c\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u20d0-\u20f0\ufe00-\ufe0f\ufe20-\ufe2f\ufeff\U000e0000-\U000e0fff]+"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from broadcast_tui.core.confusables import COMBINING
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 
 TOKEN_PREFIX = "bt_"
 """Prefix of all tokens, by which people and secret scanners recognize them."""
@@ -15,12 +14,12 @@ _UNSEEN = (
 )
 """Characters that a reader of a split token does not see: controls, invisible and combining characters."""
 
-_TOKEN = re.compile(rf"b[{_UNSEEN}]*t[{_UNSEEN}]*_(?:[{_UNSEEN}]*[A-Za-z0-9_-]){{8,}}")
-_TOKEN_FIELD = re.compile(r"""(?i)(token["']?\s*[=:]\s*["']?)[^\s"'&#]+""")
-_USERINFO = re.compile(r"(?i)((?:rediss?(?:\+[a-z]+)?|unix)://)[^\s\"']*@")
-_HOOK = re.compile(r"(?i)(/hooks/)[^\s\"'?#/]+")
+_TOKEN = lazy_pattern(rf"b[{_UNSEEN}]*t[{_UNSEEN}]*_(?:[{_UNSEEN}]*[A-Za-z0-9_-]){{8,}}")
+_TOKEN_FIELD = lazy_pattern(r"""(?i)(token["']?\s*[=:]\s*["']?)[^\s"'&#]+""")
+_USERINFO = lazy_pattern(r"(?i)((?:rediss?(?:\+[a-z]+)?|unix)://)[^\s\"']*@")
+_HOOK = lazy_pattern(r"(?i)(/hooks/)[^\s\"'?#/]+")
 """The path of a webhook, whose secret may be percent-encoded."""
-_BEARER = re.compile(r"(?i)(bearer\s+)[^\s\"']+")
+_BEARER = lazy_pattern(r"(?i)(bearer\s+)[^\s\"']+")
 
 
 def redact(text: str) -> str:

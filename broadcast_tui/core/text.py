@@ -20,6 +20,7 @@ from unicodedata import category, normalize
 
 from broadcast_tui.core.confusables import COMBINING, COMBINING_BMP, INVISIBLE, JOINERS
 from broadcast_tui.core.errors import ErrorCode, RequestError
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 
 MAX_POST_LINES = 1_000
 """Maximum number of lines in a post. A longer post is rejected, never cut."""
@@ -60,25 +61,25 @@ _BREAKS_ON_SCREEN = re.compile("\r\n|[\r\u2028\u2029]")
 
 _SUSPECT = re.compile(f"[\t{_CONTROLS}\u2028\u2029{_BIDI}{_INVISIBLE_BMP}{_PRIVATE_BMP}{_SURROGATES}]")
 _SUSPECT_BEYOND_BMP = re.compile(f"[{_INVISIBLE_BEYOND}{_PRIVATE_BEYOND}]")
-_FLAGS = re.compile(f"({_REGION_FLAG})")
-_PRIVATE = re.compile(f"[{_PRIVATE_USE}]")
-_UNWANTED = re.compile(f"[{_CONTROLS}{_BIDI}{_INVISIBLE_FORMAT}]+")
+_FLAGS = lazy_pattern(f"({_REGION_FLAG})")
+_PRIVATE = lazy_pattern(f"[{_PRIVATE_USE}]")
+_UNWANTED = lazy_pattern(f"[{_CONTROLS}{_BIDI}{_INVISIBLE_FORMAT}]+")
 _FLAG_GAP = "\ud800"
 """Stands for a flag while the rest of a post is sanitized: a post contains no surrogates."""
-_HIDDEN_ON_SCREEN = re.compile(
+_HIDDEN_ON_SCREEN = lazy_pattern(
     f"({_REGION_FLAG})|[\t{_CONTROLS}{_BIDI}{_INVISIBLE_FORMAT}{_PRIVATE_USE}{_SURROGATES}]"
 )
-_COMBINING_RUN = re.compile(f"[{COMBINING}]+")
+_COMBINING_RUN = lazy_pattern(f"[{COMBINING}]+")
 _COMBINING_BMP = re.compile(f"[{COMBINING_BMP}]")
-_OTHER_LINE_START = re.compile(f"^[{COMBINING_BMP}\ue000-\uf8ff]", re.MULTILINE)
+_OTHER_LINE_START = lazy_pattern(f"^[{COMBINING_BMP}\ue000-\uf8ff]", re.MULTILINE)
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
-_REPEATED_JOINERS = re.compile(f"[{JOINERS}](?<=[{JOINERS}]{{2}})[{JOINERS}]*")
-_STRAY_JOINERS = re.compile(f"[{JOINERS}](?:(?<=\\s.)|(?=\\s|\\Z))", re.DOTALL)
+_REPEATED_JOINERS = lazy_pattern(f"[{JOINERS}](?<=[{JOINERS}]{{2}})[{JOINERS}]*")
+_STRAY_JOINERS = lazy_pattern(f"[{JOINERS}](?:(?<=\\s.)|(?=\\s|\\Z))", re.DOTALL)
 """Joiners next to white space or at the end, once they are not repeated."""
-_UNLOGGABLE = re.compile(
+_UNLOGGABLE = lazy_pattern(
     f"[\t\n{_CONTROLS}\u2028\u2029{_BIDI}{_INVISIBLE_FORMAT}{_PRIVATE_USE}{_SURROGATES}{JOINERS}\u200e\u200f\u061c]"
 )
-_CUT_ESCAPE = re.compile(r"\\(?:x[0-9a-f]?|u[0-9a-f]{0,3}|U[0-9a-f]{0,7})?\Z")
+_CUT_ESCAPE = lazy_pattern(r"\\(?:x[0-9a-f]?|u[0-9a-f]{0,3}|U[0-9a-f]{0,7})?\Z")
 
 
 def clean_line(text: str, max_bytes: int) -> str:
@@ -296,8 +297,8 @@ _STAND_INS = _stand_ins()
 _REPLACED = {stand_in: char for char, stand_in in _STAND_INS.items()}
 _IN_RUN = f"{COMBINING_BMP}\ue000-\uf8ff"
 _HANGING = "".join(filter(_hangs, _chars_of(COMBINING_BMP))) + "\ue000-\uefff"
-_EXCESS = re.compile(f"[{_IN_RUN}](?<=[{_IN_RUN}]{{{MAX_COMBINING + 1}}})[{_IN_RUN}]*")
-_LINE_START = re.compile(f"^[{_HANGING}]+", re.MULTILINE)
+_EXCESS = lazy_pattern(f"[{_IN_RUN}](?<=[{_IN_RUN}]{{{MAX_COMBINING + 1}}})[{_IN_RUN}]*")
+_LINE_START = lazy_pattern(f"^[{_HANGING}]+", re.MULTILINE)
 
 
 @cache

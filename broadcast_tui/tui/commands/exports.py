@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from broadcast_tui.core.export.describe import Source
 from broadcast_tui.core.export.formats import Format, exported_lines, format_of
 from broadcast_tui.core.export.moments import EXAMPLES, parse_moment
 from broadcast_tui.core.export.pages import HistoryPages
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import CommandContext, CommandHandler
 from broadcast_tui.tui.model.state import AppState
@@ -26,8 +26,8 @@ _FORMATS = {
     "jsonl": Format.JSON_LINES,
     "html": Format.HTML,
 }
-_TIME = re.compile(r"(?:^|(?<=\s))--(since|until)(?:=|\s+)(\"[^\"]*\"|'[^']*'|\S+)")
-_FLAG = re.compile(r"(?:^|(?<=\s))--([a-z]+)(?=\s|$)")
+_TIME = lazy_pattern(r"(?:^|(?<=\s))--(since|until)(?:=|\s+)(\"[^\"]*\"|'[^']*'|\S+)")
+_FLAG = lazy_pattern(r"(?:^|(?<=\s))--([a-z]+)(?=\s|$)")
 
 
 class ExportRequest(NamedTuple):

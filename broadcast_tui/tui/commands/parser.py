@@ -7,11 +7,11 @@ short for `/replace`; with a space before it, it is sent as a post.
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 
 import msgspec
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.core.post import ACTION_PREFIX
 from broadcast_tui.tui.commands.registry import (
     COMMANDS,
@@ -22,7 +22,7 @@ from broadcast_tui.tui.commands.registry import (
     available_commands,
 )
 
-SUBSTITUTION = re.compile(r"s/((?:[^/\\\n]|\\.)+)/((?:[^/\\\n]|\\.)*)/(g?)")
+SUBSTITUTION = lazy_pattern(r"s/((?:[^/\\\n]|\\.)+)/((?:[^/\\\n]|\\.)*)/(g?)")
 """`s/old/new/`, with `g` for each occurrence; a backslash quotes the next character."""
 _BY_WORD = {word: command for command in COMMANDS for word in (command.name, *command.aliases)}
 

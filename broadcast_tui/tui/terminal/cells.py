@@ -15,6 +15,7 @@ from unicodedata import category
 
 from rich.cells import cell_len
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.tui.model.text.wrapping import FLAG_LETTERS, clusters
 
 FILL = "\0"
@@ -26,7 +27,7 @@ _FIRST_CLUSTER = chr(_CLUSTERS_FROM)
 _STYLES_FROM, _STYLES_MAX = 1, 50_000
 _CACHED_TEXTS_MAX = 2_048
 _PLAIN = re.compile("[ -~]*")
-_ALWAYS_WIDE = re.compile(
+_ALWAYS_WIDE = lazy_pattern(
     "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]"
 )
 _INVISIBLE_IN_BLANKS = {"1", "2", "3"}

@@ -9,7 +9,6 @@ Its drafts, and the reply or edit that is being written, are in `Composer.drafts
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +20,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import TextArea
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.core.text import visible
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.input.completion import Completer, CompletionContext, hint
@@ -55,7 +55,7 @@ PASTE_MAX = 100_000
 """Most characters of one paste; more than any server accepts in one post."""
 
 
-_UNSAFE_CHARACTERS = re.compile(
+_UNSAFE_CHARACTERS = lazy_pattern(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.tui.commands.parser import find
 from broadcast_tui.tui.commands.registry import COMMANDS, Command, Kind
 from broadcast_tui.tui.model.input.suggestions import Suggestion, Suggestions
@@ -84,7 +85,7 @@ _IGNORED = "[]_-^`{}|\\"
 """Leading characters of names that may be omitted (`_ana_` is completed from `an`)."""
 
 
-_EMOJI = re.compile(r"(?:^|(?<=[(\[{\"'*~>])):((?:[a-zA-Z0-9+]|-1)[a-zA-Z0-9_+\-]*)(:?)\Z")
+_EMOJI = lazy_pattern(r"(?:^|(?<=[(\[{\"'*~>])):((?:[a-zA-Z0-9+]|-1)[a-zA-Z0-9_+\-]*)(:?)\Z")
 """The start of an emoji name at the end of a word. A colon inside a word (a time, a URL) does not count."""
 
 

@@ -6,10 +6,10 @@ is sent from that room; each room has its own draft and position, the entries ar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.input.suggestions import Suggestion, Suggestions
 
@@ -22,7 +22,7 @@ _SECRET_COMMANDS = frozenset(
 )
 
 
-_SECRET_ARGUMENT = re.compile(r"(?i)(?:token|secret|passw\w*|key)\s*[=:]\s*\S")
+_SECRET_ARGUMENT = lazy_pattern(r"(?i)(?:token|secret|passw\w*|key)\s*[=:]\s*\S")
 
 
 @dataclass(frozen=True, slots=True)

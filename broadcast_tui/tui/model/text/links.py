@@ -14,6 +14,8 @@ from itertools import islice
 from typing import NamedTuple
 from unicodedata import category, normalize
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
+
 HREF_CHARS = 2_000
 
 
@@ -38,25 +40,25 @@ TITLED_SOURCE = (
 """`[text](target)`"""
 
 
-_TITLED = re.compile(TITLED_SOURCE)
+_TITLED = lazy_pattern(TITLED_SOURCE)
 
 
-_URL = re.compile(rf"(?<![A-Za-z0-9]){URL_SOURCE}")
+_URL = lazy_pattern(rf"(?<![A-Za-z0-9]){URL_SOURCE}")
 
 
 _TRAILING = ".,:;!?'[]{}*_~|"
 
 
-_AUTHORITY = re.compile(r"[^/?#]*")
+_AUTHORITY = lazy_pattern(r"[^/?#]*")
 
 
-_PARTS = re.compile(r"(?:(?P<user>.*)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?P<port>:[0-9]{0,5})?")
+_PARTS = lazy_pattern(r"(?:(?P<user>.*)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?P<port>:[0-9]{0,5})?")
 
 
-_ASCII_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+_ASCII_LABEL = lazy_pattern(r"[a-z0-9_-]{1,63}")
 
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,=:@/?#%\[\]]")
+_UNSAFE = lazy_pattern(r"[^A-Za-z0-9\-._~!$&'()*+,=:@/?#%\[\]]")
 
 
 class Target(NamedTuple):
@@ -173,7 +175,7 @@ _AMBIGUOUS_TLDS = "cc|id|in|is|md|mk|ml|mov|name|pl|ps|py|rs|sh|so|to|zip"
 """Top-level domains that are also file extensions or names in code."""
 
 
-_HOST_IN_TITLE = re.compile(
+_HOST_IN_TITLE = lazy_pattern(
     r"(?<![\w@./-])(?:"
     r"(?:https?://|www\.)(?P<sure>(?:[\w-]+\.)+\w{2,})"
     rf"|(?P<host>(?:[\w-]+\.)+(?:{_TLDS}))(?![\w-]|\.\w)"

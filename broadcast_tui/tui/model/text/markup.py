@@ -22,6 +22,7 @@ from functools import lru_cache
 from itertools import groupby, islice
 from typing import NamedTuple
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.tui.model.text.links import TITLED_SOURCE, URL_SOURCE, is_spoofed, target_of, trimmed_end
 
 MAX_CHARS = 20_000
@@ -72,10 +73,10 @@ class CodeBlock(NamedTuple):
 
 _Span = tuple[int, int]
 
-_SIGNS = re.compile(r"[*_~`]|://")
-_FENCE = re.compile(r" {0,3}(`{3,})([^`]*)")
-_TICKS = re.compile(r"\\.|(`+)")
-_TOKEN = re.compile(
+_SIGNS = lazy_pattern(r"[*_~`]|://")
+_FENCE = lazy_pattern(r" {0,3}(`{3,})([^`]*)")
+_TICKS = lazy_pattern(r"\\.|(`+)")
+_TOKEN = lazy_pattern(
     r"¯\\_\(ツ\)_/¯"
     r"|\\(?P<escaped>[!-/:-@\[-`{-~])"
     rf"|{TITLED_SOURCE}"

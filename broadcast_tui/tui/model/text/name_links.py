@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 
-NAME_OR_ROOM = re.compile(
+NAME_OR_ROOM = lazy_pattern(
     r"(?<![\w@#/&.])(?:@(?P<names>(?P<name>[\w.\-]{1,64})(?: [\w.\-]{1,64})?)|#(?P<room>[\w.\-]{0,63}\w))"
 )
 """A mention, of which `name` is the first word, or the name of a room. They need not exist."""

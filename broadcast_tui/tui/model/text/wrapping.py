@@ -18,6 +18,8 @@ import re
 
 from rich.cells import get_character_cell_size, split_graphemes
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
+
 Span = tuple[int, int]
 """Start and end (exclusive)."""
 
@@ -40,7 +42,7 @@ _LETTERS = (
 )
 """Characters (besides the space) that take one cell and are clusters of their own."""
 _ODD = re.compile(f"[^ {_LETTERS}]")
-_ATOM = re.compile(
+_ATOM = lazy_pattern(
     f"( (?![^ {_LETTERS}]))"
     f"|([{_LETTERS}]+(?![^ {_LETTERS}]))"
     f"|.?[^ {_LETTERS}](?:[^ {_LETTERS}]|(?<=\u200d).)*",

@@ -5,13 +5,13 @@ A part of one post is copied without its sender. Several lines are copied with t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 import msgspec
 
+from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.tui.model.text.links import find_urls
 from broadcast_tui.tui.model.text.shown_text import shown_text
 from broadcast_tui.tui.model.text.tables import CELLS_MAX
@@ -21,7 +21,7 @@ from broadcast_tui.tui.model.transcript.layout import VisibilityOptions
 from broadcast_tui.tui.model.transcript.row_text import whole_clusters
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
-_WORD = re.compile(r"[\w'’-]+")
+_WORD = lazy_pattern(r"[\w'’-]+")
 
 
 class TextPosition(NamedTuple):
