@@ -79,6 +79,15 @@ def test_quitting_restores_the_terminal(tmp_path: Path) -> None:
     assert "\x1b]0;#lobby · broadcast-tui\x07" in terminal.seen
 
 
+def test_the_first_frame_shows_the_whole_screen(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "ana")
+    terminal.wait("essage #lobby")
+    # The footer gets its keys after the first layout.
+    assert "Help" not in terminal.seen
+    terminal.child.send("\x11")
+    assert terminal.status() == 0
+
+
 def test_a_crash_prints_one_line_and_exits_with_1(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "ana")
     terminal.wait("lobby as ana")
