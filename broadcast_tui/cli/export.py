@@ -23,7 +23,7 @@ from broadcast_tui.core.export.describe import Source
 from broadcast_tui.core.export.formats import Format, exported_lines, format_of
 from broadcast_tui.core.export.moments import EXAMPLES, parse_moment
 from broadcast_tui.core.export.pages import HistoryPages
-from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import DEFAULT_ROOM
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState
 
 

@@ -11,8 +11,7 @@ from broadcast_tui.cli.server_info import ServerInfo, check_host, find_server
 from broadcast_tui.cli.token import create_token, open_token_store
 from broadcast_tui.client.address import DEFAULT_PORT, parse_address
 from broadcast_tui.core.hub.auth import Role
-from broadcast_tui.core.limits import DEFAULT_ROOM
-from broadcast_tui.core.names import check_room
+from broadcast_tui.core.names import DEFAULT_ROOM, check_room
 from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.qr_code import qr_lines
 from broadcast_tui.tui.invites import LOCAL_ONLY, Invite, link_to

@@ -11,7 +11,7 @@ import msgspec
 
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.client.address import DEFAULT_PORT, Address
-from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import DEFAULT_ROOM
 from broadcast_tui.private_file import write_private
 
 KNOWN_MAX = 10

@@ -8,8 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from broadcast_tui.client.security import normalize_pin, normalize_token
 from broadcast_tui.core.errors import BroadcastError
-from broadcast_tui.core.limits import DEFAULT_ROOM
-from broadcast_tui.core.names import check_room
+from broadcast_tui.core.names import DEFAULT_ROOM, check_room
 from broadcast_tui.core.network import is_loopback_host, parse_ip
 from broadcast_tui.core.protocol.handshake import websocket_url
 from broadcast_tui.core.redaction import contains_token, redact

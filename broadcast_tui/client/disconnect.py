@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.session.updates import DisconnectCause
@@ -24,8 +24,7 @@ class Unauthorized(ConnectError):
     """The server requires a valid token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnect:
+class Disconnect(msgspec.Struct, frozen=True):
     """Why a connection ended. `final` is true if reconnecting would not help."""
 
     reason: str

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT_ROOM = "lobby"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ServerLimits:

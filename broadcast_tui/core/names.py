@@ -28,6 +28,8 @@ RESERVED_NAMES = (
 )
 """Names that could be mistaken for the server or for everyone. Neither they nor look-alikes are allowed."""
 
+DEFAULT_ROOM = "lobby"
+
 DIRECT_SIGN = "@"
 """First character of the names of rooms for direct messages, and of no other room."""
 DIRECTS_END = chr(ord(DIRECT_SIGN) + 1)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 
-from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.names import VOLATILE_SIGN
+from broadcast_tui.core.names import DEFAULT_ROOM, VOLATILE_SIGN
 from broadcast_tui.core.notes import Entry, LogEvent, NewEntry
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.engine.base import Engine, OpenAsk, PendingSummary

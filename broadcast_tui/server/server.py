@@ -21,8 +21,8 @@ from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import BroadcastError, CloseCode
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.sanctions import Sanction
-from broadcast_tui.core.limits import DEFAULT_ROOM, AdmissionLimits, Limits
-from broadcast_tui.core.names import check_name, check_room
+from broadcast_tui.core.limits import AdmissionLimits, Limits
+from broadcast_tui.core.names import DEFAULT_ROOM, check_name, check_room
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.core.protocol.events import Drain, Message, System
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL, websocket_url

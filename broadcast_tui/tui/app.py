@@ -27,8 +27,7 @@ from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import BroadcastError
-from broadcast_tui.core.limits import DEFAULT_ROOM
-from broadcast_tui.core.names import is_direct
+from broadcast_tui.core.names import DEFAULT_ROOM, is_direct
 from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import PROGRAM, themes

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import msgspec
 
 from broadcast_tui.client.address import parse_address
 from broadcast_tui.client.storage.credentials import Credentials
@@ -14,8 +16,7 @@ class InviteError(BroadcastError):
     """There is no such invite; the text says who can make it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invite:
+class Invite(msgspec.Struct, frozen=True):
     """A link, and a note for the person who shows it to others, which may be empty."""
 
     link: str

@@ -23,7 +23,7 @@ from broadcast_tui.client.frame_connection import FrameConnection
 from broadcast_tui.client.security import tls_reason
 from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.errors import BroadcastError, CloseCode
-from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import DEFAULT_ROOM
 from broadcast_tui.core.network import parse_ip
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_event, encode

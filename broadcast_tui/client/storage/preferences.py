@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from broadcast_tui.client.storage.merge import merged
 from broadcast_tui.core.errors import RequestError
-from broadcast_tui.core.limits import DEFAULT_ROOM
-from broadcast_tui.core.names import check_room
+from broadcast_tui.core.names import DEFAULT_ROOM, check_room
 from broadcast_tui.private_file import sole_writer, write_private
 
 FILE_NAME = "state.json"
@@ -48,8 +49,7 @@ def kiosk_dir(name: str) -> Path:
     return state_dir() / "kiosk" / hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class SavedRooms:
+class SavedRooms(msgspec.Struct, frozen=True):
     """The rooms joined on a server, in order, and the one shown, which is one of them."""
 
     joined: tuple[str, ...]

@@ -20,8 +20,8 @@ from broadcast_tui.core.hub.name_claims import NameClaims
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.rejections import Rejections
 from broadcast_tui.core.hub.rooms import Rooms
-from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
-from broadcast_tui.core.names import are_too_many, check_any_room, is_direct, name_key
+from broadcast_tui.core.limits import SharedLimits
+from broadcast_tui.core.names import DEFAULT_ROOM, are_too_many, check_any_room, is_direct, name_key
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import framed
 from broadcast_tui.core.protocol.dialects import Dialect

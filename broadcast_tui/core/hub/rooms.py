@@ -21,9 +21,9 @@ from broadcast_tui.core.hub.resuming import resume
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.core.hub.room_creators import RoomCreators
 from broadcast_tui.core.hub.rosters import Rosters
-from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
+from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.names import DIRECT_SIGN, DIRECTS_END, check_any_room, is_direct
+from broadcast_tui.core.names import DEFAULT_ROOM, DIRECT_SIGN, DIRECTS_END, check_any_room, is_direct
 from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import Fork
 from broadcast_tui.core.protocol import commands, events

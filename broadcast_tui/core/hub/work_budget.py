@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from broadcast_tui.core.errors import RequestError, rate_limited
 from broadcast_tui.core.hub.log_index import LogIndex, current_seq
-from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
-from broadcast_tui.core.names import are_too_many, check_any_room
+from broadcast_tui.core.limits import SharedLimits
+from broadcast_tui.core.names import DEFAULT_ROOM, are_too_many, check_any_room
 from broadcast_tui.core.notes import text_bytes
 from broadcast_tui.core.post import Position
 from broadcast_tui.core.protocol import commands

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import DEFAULT_ROOM
 from broadcast_tui.core.post_state import NoteKind
 
 Token = Annotated[str, msgspec.Meta(max_length=64)]

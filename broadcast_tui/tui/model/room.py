@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from broadcast_tui.core.names import VOLATILE_SIGN, is_direct
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.post_state import NO_STATE
@@ -56,8 +58,7 @@ def label_of(room: str) -> str:
     return visible_line(room.partition(VOLATILE_SIGN)[0]) if is_direct(room) else f"#{visible_line(room)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(msgspec.Struct, frozen=True):
     """An entry of the member list. `away` is the reason (may be empty); None: not away."""
 
     name: str

@@ -15,8 +15,7 @@ from typing import TypeVar
 
 from rich.cells import cell_len
 
-from broadcast_tui.core.limits import DEFAULT_ROOM
-from broadcast_tui.core.names import VOLATILE_SIGN, name_key
+from broadcast_tui.core.names import DEFAULT_ROOM, VOLATILE_SIGN, name_key
 from broadcast_tui.core.post import Bookmark
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.text import visible_line

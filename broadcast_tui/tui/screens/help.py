@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
+import msgspec
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
@@ -41,8 +41,7 @@ def help_sections(
     return [("Keys to know first", first_keys(keys)), *commands, *areas]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """Rows in two columns, the first `first_width` cells wide; in one column if the screen is narrow."""
 
     rows: list[tuple[str, str]]

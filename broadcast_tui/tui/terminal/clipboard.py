@@ -11,8 +11,9 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from shutil import which
+
+import msgspec
 
 from broadcast_tui.tui.model.transcript.selection import Excerpt
 
@@ -24,8 +25,7 @@ OSC52_MAX_BYTES = 74_994
 Which = Callable[[str], str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """A program to run."""
 
     name: str

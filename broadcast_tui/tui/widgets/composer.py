@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import msgspec
 from textual import events, on
 from textual.actions import SkipAction
 from textual.binding import BindingType
@@ -43,8 +44,7 @@ SEARCH_KEYS = {
 """Actions of the key bindings that exist only during a history search."""
 
 
-@dataclass(frozen=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """A submitted text; with a `mode`, a reply or an edit."""
 
     text: str

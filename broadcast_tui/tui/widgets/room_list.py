@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
@@ -35,8 +36,7 @@ COUNT_MAX = 999
 """Higher counts are shown as `999+`, which leaves space for the name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """The data of one row."""
 
     name: str
@@ -51,8 +51,7 @@ class Row:
         return cls(view.label.removeprefix("#"), view.unread, mentions, view.muted, shown)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerRow:
+class ServerRow(msgspec.Struct, frozen=True):
     """The row above the rooms of a server: its name and the state of its connection."""
 
     name: str

@@ -7,7 +7,9 @@ is sent from that room; each room has its own draft and position, the entries ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
 
 from broadcast_tui.core.lazy_pattern import lazy_pattern
 from broadcast_tui.core.text import visible_line
@@ -25,8 +27,7 @@ _SECRET_COMMANDS = frozenset(
 _SECRET_ARGUMENT = lazy_pattern(r"(?i)(?:token|secret|passw\w*|key)\s*[=:]\s*\S")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A submitted text, its room, and the address of its server.
 
     The address is empty, which means any server, if the entry was saved by a chat with one server.
@@ -140,7 +141,7 @@ class InputHistory:
         shared = self._shared
         if not is_private(text) and self._add(text, room) and shared.save is not None:
             entry = shared.items[-1]
-            shared.save(entry if len(shared.servers) > 1 else replace(entry, server=""))
+            shared.save(entry if len(shared.servers) > 1 else msgspec.structs.replace(entry, server=""))
 
     def unsent(self, room: str, shown: str) -> str:
         """The unsent text of a room whose input shows `shown`: the draft, or an entry that was changed."""
