@@ -68,7 +68,7 @@ def export(
     force
         Replace the output if it exists.
     timeout
-        Seconds to keep trying to connect, also after a lost connection.
+        Time to keep trying to connect, also after a lost connection: seconds, or such as 2m.
     """
     address = server_address(url, room)
     path = Path(output).expanduser() if output not in ("", "-") else None

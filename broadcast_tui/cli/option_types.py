@@ -8,10 +8,19 @@ full parser evaluates these annotations.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from cyclopts import CoercionError, CycloptsError, Parameter, Token
+from cyclopts import (
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    Token,
+    UnusedCliTokensError,
+)
+from cyclopts.argument import Argument
 from cyclopts.validators import Number
 
 from broadcast_tui.cli.connect_options import ConnectOptions
@@ -23,7 +32,7 @@ def whole_number(_type: object, tokens: Sequence[Token]) -> int:
     try:
         return int(tokens[0].value)
     except ValueError:
-        raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
+        raise ValueError(_not_a("whole number", tokens[0].value)) from None
 
 
 def time_span(_type: object, tokens: Sequence[Token]) -> float:
@@ -35,7 +44,7 @@ def time_span(_type: object, tokens: Sequence[Token]) -> float:
     try:
         return float(value)
     except ValueError:
-        raise ValueError(f"Invalid duration: {value!r}. Use 90s, 5m or 2h.") from None
+        raise ValueError(f"{value!r} is not a duration. Use 90s, 5m or 2h.") from None
 
 
 Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
@@ -43,7 +52,8 @@ ServerPort = Annotated[int, Parameter(converter=whole_number, validator=Number(g
 """Port of a server that listens already."""
 Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
 Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
-Duration = Annotated[float, Parameter(validator=Number(gt=0))]
+Duration = Annotated[float, Parameter(converter=time_span, validator=Number(gt=0))]
+Delay = Annotated[float, Parameter(converter=time_span, validator=Number(gte=0, lt=math.inf))]
 Texts = Annotated[tuple[str, ...], Parameter(show_default=False)]
 Words = Annotated[str, Parameter(allow_leading_hyphen=False)]
 Connection = Annotated[ConnectOptions, Parameter(name="*")]
@@ -55,10 +65,32 @@ _NUMBERS = {int: "whole number", float: "number"}
 
 def sentence(error: CycloptsError) -> str:
     """An error in an option as a sentence."""
-    if isinstance(error, CoercionError) and error.msg is None and error.token is not None:
-        for kind, word in _NUMBERS.items():
-            if error.target_type is kind:
-                error.msg = f"{error.token.value!r} is not a {word}."
     error.verbose = False
+    match error:
+        case CoercionError(msg=None, token=Token(value=value)):
+            for kind, word in _NUMBERS.items():
+                if error.target_type is kind:
+                    error.msg = f"{_not_a(word, value)}."
+        case UnusedCliTokensError():
+            unused = error.unused_tokens or []
+            return f"Unexpected argument{'s' * (len(unused) > 1)}: {', '.join(map(repr, unused))}."
+        case MissingArgumentError(argument=Argument() as argument) if type(error) is MissingArgumentError:
+            return _missing(error, argument)
     text = str(error)
     return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _missing(error: MissingArgumentError, argument: Argument) -> str:
+    """What is missing: an argument or option, or the value of an option."""
+    if name := error.keyword or next((token.keyword for token in argument.tokens if token.keyword), None):
+        return f"{name} needs a value."
+    suggestion = "".join(str(error).partition(" Did you mean ")[1:])
+    kind = "option" if argument.name.startswith("-") else "argument"
+    return f"Missing {kind}: {argument.name}.{suggestion}"
+
+
+def _not_a(kind: str, value: str) -> str:
+    has_unit = re.fullmatch(r"[+-]?[\d.,]+\s*[A-Za-z%]+", value)
+    return f"{value!r} is not a {kind}" + (
+        ". Write only the number, in the unit that the help names" if has_unit else ""
+    )

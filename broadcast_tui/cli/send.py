@@ -55,7 +55,7 @@ def send(
     reply_to
         Id of the post that the posts reply to, as printed by tail --json.
     timeout
-        Seconds to keep trying to connect.
+        Time to keep trying to connect: seconds, or such as 2m.
     """
     if reply_to and Position.parse(reply_to) is None:
         raise UsageError(f"--reply-to: {reply_to!r} is not the id of a post. Copy it from tail --json.")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.logs import LogFormat, LogLevel, flush_logs, set_level, set_up
-from broadcast_tui.cli.option_types import Count, Port, Rate
+from broadcast_tui.cli.option_types import Count, Delay, Port, Rate
 from broadcast_tui.cli.redis_location import password_warning
 from broadcast_tui.cli.reload import Coalescer, Load, Options, Reloader, read_options
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path, network_host
@@ -59,7 +59,7 @@ def serve(
     tls: Tls = "off",
     tls_cert: str = "",
     tls_key: str = "",
-    drain_delay: Rate = 0.0,
+    drain_delay: Delay = 0.0,
     log_level: LogLevel = "info",
     log_format: LogFormat = "text",
     metrics_port: Port | None = None,
@@ -105,7 +105,7 @@ def serve(
     tls_key
         Private key of that certificate, if it is not in the same file.
     drain_delay
-        Seconds between SIGTERM and closing connections, in which /readyz answers 503.
+        Time between SIGTERM and closing connections, in which /readyz answers 503: seconds, or such as 2m.
     log_level
         Minimum level to log; debug includes each frame.
     log_format

@@ -57,7 +57,7 @@ def tail(
     follow
         Keep printing new posts, also after reconnects, until Ctrl+C.
     timeout
-        Seconds to keep trying to connect at the start.
+        Time to keep trying to connect at the start: seconds, or such as 2m.
     """
     address = server_address(url, room)
     configure_stdout(as_json=json)
