@@ -48,6 +48,8 @@ class TextStyle(IntFlag):
     """With MARK: not needed to understand the text, so `shown_text` leaves it out."""
 
 
+_STYLES = tuple(map(TextStyle, range(2 * TextStyle.HIDDEN)))
+"""All combinations; to combine two flags takes as long as to parse a short line."""
 _HIDDEN_MARK = TextStyle.MARK | TextStyle.HIDDEN
 
 
@@ -126,7 +128,7 @@ def styled_spans(line: str) -> tuple[StyledSpan, ...]:
     for start, end, style, href in islice(_parse(line), SPANS_MAX):
         if href and href != hrefs[-1]:
             hrefs.append(href)
-        added = style | ((len(hrefs) - 1) << _LINK_SHIFT if href else 0)
+        added = int(style) | ((len(hrefs) - 1) << _LINK_SHIFT if href else 0)
         for i in range(start, end):
             styles[i] |= added
     spans: list[StyledSpan] = []
@@ -134,7 +136,7 @@ def styled_spans(line: str) -> tuple[StyledSpan, ...]:
     for value, same in groupby(styles):
         end = start + len(list(same))
         if value:
-            style = TextStyle(value & ((1 << _LINK_SHIFT) - 1))
+            style = _STYLES[value & ((1 << _LINK_SHIFT) - 1)]
             spans.append(StyledSpan(start, end, style, hrefs[value >> _LINK_SHIFT]))
         start = end
     return tuple(spans)

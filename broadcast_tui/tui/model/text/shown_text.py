@@ -244,6 +244,20 @@ def shown_text(written: str, *, quotes: bool = True, tables_within: int = 0) -> 
     return builder.built(written)
 
 
+def is_shown_as_written(written: str) -> bool:
+    """Whether the shown text has the same characters, perhaps with styles.
+
+    Cheap. May be false for such a text.
+    """
+    if len(written) > MAX_CHARS:
+        return True
+    return not (
+        any(sign in written for sign in ("*", "_", "~", "`", "\\", "]("))
+        or written.startswith(">")
+        or ("\n" in written and ("\n>" in written or "|" in written))
+    )
+
+
 @lru_cache(maxsize=256)
 def source_text(written: str, *, has_blocks: bool = True) -> ShownText:
     """`written` as it is, markers dimmed; `has_blocks`: whether there may be blocks of code."""
@@ -269,13 +283,7 @@ def _add_block(builder: _Builder, block: CodeBlock, lines: Sequence[str], offset
 
 def _may_change(text: str) -> bool:
     """Whether `text` may be shown in another way than it was written; cheap."""
-    if len(text) > MAX_CHARS:
-        return False
-    return (
-        any(sign in text for sign in ("*", "_", "~", "`", "\\", "://"))
-        or text.startswith(">")
-        or ("\n" in text and ("\n>" in text or "|" in text))
-    )
+    return len(text) <= MAX_CHARS and ("://" in text or not is_shown_as_written(text))
 
 
 def _offsets(lines: Sequence[str]) -> list[int]:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import msgspec
 
 from broadcast_tui.tui.model.text.links import real_hosts
-from broadcast_tui.tui.model.text.shown_text import ShownText, shown_text, source_text
+from broadcast_tui.tui.model.text.shown_text import ShownText, is_shown_as_written, shown_text, source_text
 from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, wrap, wrap_by_cells
 from broadcast_tui.tui.model.transcript.chunks import Chunk, Line, LineKind
 from broadcast_tui.tui.model.transcript.log_options import LogOptions, TimeFormat
@@ -328,6 +328,10 @@ class RowLayout(msgspec.Struct, frozen=True):
         return [count or self._count_wrapped(chunk, i, visibility) for i, count in enumerate(counts, start)]
 
     def _count_wrapped(self, chunk: Chunk, i: int, visibility: VisibilityOptions) -> int:
+        """Count the rows of a line that may need more than one.
+
+        Most posts have no markup that changes their characters; their rows are counted without a layout.
+        """
         kind, text, line_id = chunk.kinds[i], chunk.texts[i], chunk.first_id + i
         if kind == LineKind.DAY:
             return 1
@@ -335,12 +339,21 @@ class RowLayout(msgspec.Struct, frozen=True):
             text = visibility.presence_text(text, chunk.briefs.get(line_id, ""))
             if not text:
                 return 0
+        details, folded = chunk.details.get(line_id), visibility.folds(line_id)
+        is_post = kind <= LineKind.ACTION
+        if (details is None or kind == LineKind.DELETED) and (not is_post or is_shown_as_written(text)):
+            count = len(wrap(self.label(kind, chunk.senders[i]) + self.body(text), self.text))
+            if not is_post:
+                return count
+            if folded and count > self.fold_from:
+                count = self.fold_keeps + 1
+            return count + bool("://" in text and real_hosts(text))
         laid = self.lay(
             kind,
             chunk.senders[i],
             text,
-            folded=visibility.folds(line_id),
-            details=chunk.details.get(line_id),
+            folded=folded,
+            details=details,
             reactions=visibility.reactions,
         )
         return len(laid.rows)
