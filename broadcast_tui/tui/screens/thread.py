@@ -66,6 +66,7 @@ class ThreadScreen(ModalScreen[None]):
         self._note = Static("", id="thread-state", classes="dialog-note", markup=False)
         past = InputHistory(room=thread.view.name)
         self._panel = ComposerPanel(state, complete, past, room=lambda: thread.view)
+        self._panel.on_list_moved = self._log.edges.cover
 
     def compose(self) -> ComposeResult:
         with Dialog(f"Thread in {self._thread.view.label}", ("Esc Back to the room",), id="thread"):

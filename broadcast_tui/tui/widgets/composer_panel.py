@@ -21,6 +21,7 @@ from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.input.post_size import CONFIRM_ABOVE_LINES, excess, is_post, lines_to_confirm
+from broadcast_tui.tui.model.input.suggestions import Suggestions
 from broadcast_tui.tui.model.post_target import newest_own_target
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
@@ -71,6 +72,8 @@ class ComposerPanel(Vertical):
         read_only: str = "",
     ) -> None:
         super().__init__()
+        self.on_list_moved: Callable[[int | None], None] = lambda top: None
+        """Called with the row of the screen at which the list of suggestions begins; None: it is hidden."""
         self._read_only = read_only
         self._room = room or (lambda: state.rooms.shown)
         self._state = state
@@ -141,12 +144,18 @@ class ComposerPanel(Vertical):
 
     @on(Composer.SuggestionsChanged)
     def show_suggestions(self, event: Composer.SuggestionsChanged) -> None:
-        self._suggestions.show(event.suggestions, self.region.y)
+        self._show_suggestions(event.suggestions)
 
     def _fit_suggestions(self) -> None:
         """Use the rows available after the terminal or the composer has changed its size."""
         if self.region.y != self._suggestions.above:
-            self._suggestions.show(self._suggestions.suggestions, self.region.y)
+            self._show_suggestions(self._suggestions.suggestions)
+
+    def _show_suggestions(self, suggestions: Suggestions | None) -> None:
+        before = self._suggestions.top
+        self._suggestions.show(suggestions, self.region.y)
+        if self._suggestions.top != before:
+            self.on_list_moved(self._suggestions.top)
 
     @on(SuggestionList.Chosen)
     def accept_suggestion(self, event: SuggestionList.Chosen) -> None:

@@ -133,6 +133,7 @@ class Conversation(Vertical):
         self._state = state
         self._history = history
         self._panel = panel
+        panel.on_list_moved = log.edges.cover
         self.actor: PostActor | None = None
         """Carries out actions on posts; set once the screen is mounted."""
         self._sides = left, right

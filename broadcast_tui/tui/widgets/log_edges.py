@@ -24,6 +24,19 @@ class LogEdges:
     def __init__(self, view: AnchoredScrollView, unseen: Callable[[], int]) -> None:
         self._view = view
         self._unseen = unseen
+        self._covered = 0
+        """Rows at the end of the view that something else covers."""
+
+    def cover(self, top: int | None) -> None:
+        """Keep the badge above row `top` of the screen; None: nothing covers the view."""
+        covered = 0 if top is None else max(0, self._view.region.bottom - top)
+        if covered != self._covered:
+            self._covered = covered
+            self._view.refresh()
+
+    @property
+    def _badge_row(self) -> int:
+        return self._view.container_size.height - 1 - self._covered
 
     @property
     def badge(self) -> str:
@@ -37,8 +50,8 @@ class LogEdges:
 
     def is_badge(self, x: int, y: int) -> bool:
         """Whether the badge is at a cell of the view."""
-        badge, last = self.badge, self._view.container_size.height - 1
-        return bool(badge) and y == last and x >= self._view.index.columns.width - len(badge) - 1
+        badge = self.badge
+        return bool(badge) and y == self._badge_row and x >= self._view.index.columns.width - len(badge) - 1
 
     def with_head(self, row: Strip, renderer: LineRenderer) -> Strip:
         """The first row, which begins with time and sender."""
@@ -47,7 +60,7 @@ class LogEdges:
 
     def draw(self, rows: list[Strip], crop: Region, renderer: LineRenderer) -> None:
         """Draw the day and the badge over `rows`, which are those of `crop`."""
-        badge, last = self.badge, self._view.container_size.height - 1
+        badge, last = self.badge, self._badge_row
         if not badge:
             return
         line = self._first_line()

@@ -53,6 +53,8 @@ class SuggestionList(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.suggestions: Suggestions | None = None
+        self.top: int | None = None
+        """Row of the screen where the list begins; None while it is hidden."""
         self.above = 0
         """Rows of the screen above."""
 
@@ -65,6 +67,7 @@ class SuggestionList(Widget):
             self.styles.offset = (0, -count)
             self.styles.height = count
             self.refresh()
+        self.top = above - count if count else None
 
     def _row_count(self) -> int:
         if self.suggestions is None:

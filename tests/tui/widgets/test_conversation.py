@@ -479,3 +479,23 @@ async def test_the_host_of_each_titled_link_is_shown() -> None:
         drawn = "\n".join(chat.drawn())
         assert "paypal.com → evil.example" in drawn
         assert "docs → docs.example" in drawn
+
+
+async def test_the_list_of_completions_does_not_cover_the_number_of_new_posts() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(60)))
+        await chat.type("pageup")
+        await chat.deliver(chat.client.post("bob", "one more"))
+        assert "↓ 1 new" in chat.drawn("#log")[-1]
+        await chat.type("/", "n")
+        await chat.pilot.pause()
+        rows = chat.drawn("#log")
+        shown = len(rows) - 3
+        assert "↓ 1 new" in rows[shown]
+        assert "/notify" in rows[shown + 1]
+        x = rows[shown].index("↓")
+        await chat.pilot.click("#log", offset=(x, shown))
+        await chat.settled()
+        assert chat.screen.log_view.is_following
+        await chat.type("escape", "pageup")
+        assert "Latest" in chat.drawn("#log")[-1]
