@@ -54,6 +54,12 @@ def rank_rooms(typed: str, names: Iterable[str]) -> list[str]:
     return [name for _, name in sorted(scored, key=lambda pair: pair[0])]
 
 
+def is_close(typed: str, name: str) -> bool:
+    """Whether a word of `name` starts with what was typed, or its words have these initials."""
+    key = _match_key(typed.removeprefix("#").casefold(), name.casefold())
+    return key is not None and key[0] <= _WORD
+
+
 def near_rooms(typed: str, names: Iterable[str]) -> list[str]:
     """The `names` that `typed` may be a misspelling of; best match first."""
     by_key = {name.casefold(): name for name in names}
@@ -69,16 +75,20 @@ def find_room(typed: str, names: Sequence[str]) -> str | None:
     return next(iter(rank_rooms(typed, names)), None)
 
 
+_WORD = 2
+"""Score of a name in which a word starts with what was typed."""
+
+
 def _match_key(wanted: str, name: str) -> tuple[int, int] | None:
     """Sort key of a match, lower is better; None if `name` does not match."""
     at = name.find(wanted)
     if at < 0 or (at and name[at - 1].isalnum()):
         initials = "".join(word[:1] for word in re.split(r"[-_.]", name))
         if initials.startswith(wanted):
-            return 2, 0
+            return _WORD, 0
     if at >= 0:
         starts_word = at == 0 or not name[at - 1].isalnum()
-        return (0 if name == wanted else 1 if at == 0 else 2 if starts_word else 3), at
+        return (0 if name == wanted else 1 if at == 0 else _WORD if starts_word else 3), at
     spans = [span for start in range(len(name)) if (span := _match_length(wanted, name, start)) is not None]
     return (4, min(spans)) if spans else None
 

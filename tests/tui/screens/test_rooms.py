@@ -219,8 +219,8 @@ async def test_the_switcher_finds_a_room_by_some_letters() -> None:
         assert [row.split()[0] for row in map(str.strip, chat.drawn("#switcher-rows"))] == [
             "#docs",
             "#dev-ops",
-            "#random",
             "#do",
+            "#random",
         ]
         await chat.type("down", "enter")
         assert isinstance(chat.app.screen, ChatScreen)
@@ -245,9 +245,12 @@ async def test_the_switcher_suggests_rooms_for_a_misspelled_name() -> None:
         await enter_rooms(chat, "oncall", "random")
         await chat.type("alt+k", *"onclal")
         offered = [row.split() for row in map(str.strip, chat.drawn("#switcher-rows")) if row]
-        assert offered == [["#oncall", "joined"], ["#onclal", "new", "room"]] or offered == [
+        assert offered == [
+            ["#oncall", "joined"],
+            ["#onclal", "new", "room", "·", "Alt+Enter"],
+        ] or offered == [
             ["#oncall", "current"],
-            ["#onclal", "new", "room"],
+            ["#onclal", "new", "room", "·", "Alt+Enter"],
         ]
         await chat.type("enter")
         assert "#oncall" in chat.drawn("#status")[0]
@@ -258,6 +261,31 @@ async def test_the_switcher_enters_rooms_that_are_new() -> None:
         await chat.type("alt+k", *"fresh", "enter")
         assert chat.client.called("join") == [("fresh", "50")]
         assert "#fresh" in chat.drawn("#status")[0]
+
+
+async def test_alt_enter_in_the_switcher_joins_exactly_what_was_typed() -> None:
+    async with chatting("ana", "bob") as chat:
+        await enter_rooms(chat, "oncall", "dev-ops")
+        await chat.type("alt+k", *"onc")
+        assert "Alt+Enter New room" in chat.drawn("#switcher")[-1]
+        await chat.type("alt+enter")
+        assert chat.client.called("join")[-1] == ("onc", "50")
+        await chat.type("alt+k", *"dev-ops")
+        assert "Alt+Enter" not in "".join(chat.drawn("#switcher"))
+        await chat.type("alt+enter")
+        assert "#dev-ops" in chat.drawn("#status")[0]
+        await chat.type("alt+k", *"!!!", "alt+enter")
+        assert isinstance(chat.app.screen, SwitcherScreen)
+
+
+async def test_a_new_room_stands_above_the_rooms_that_are_only_similar() -> None:
+    async with chatting("ana") as chat:
+        await chat.type("alt+k")
+        rooms = (("first-review-ash", 1, ""), ("far-east-shop", 1, ""), ("refreshments", 1, ""))
+        await chat.client.deliver(room_list("", rooms, False))
+        await chat.type(*"fresh")
+        offered = [row.split()[0] for row in map(str.strip, chat.drawn("#switcher-rows")) if row]
+        assert offered == ["#refreshments", "#fresh", "#far-east-shop", "#first-review-ash"]
 
 
 async def test_the_switcher_rejects_invalid_names_and_closes_without_effect() -> None:
