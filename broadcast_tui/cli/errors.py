@@ -41,6 +41,7 @@ def with_advice(error: BroadcastError) -> str:
 
 def _server_advice(error: BroadcastError) -> str:
     # Only commands that have loaded these modules raise their errors.
+    from broadcast_tui.server.admission import OriginError
     from broadcast_tui.server.client_address import NetworkError
     from broadcast_tui.server.listen import ListenError
     from broadcast_tui.server.metrics import MetricsListenError
@@ -64,6 +65,8 @@ def _server_advice(error: BroadcastError) -> str:
             return "Check --tls-cert and --tls-key."
         case NetworkError():
             return "Check --trusted-proxy."
+        case OriginError():
+            return "Check --origin."
         case _:
             return ""
 

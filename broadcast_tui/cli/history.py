@@ -14,7 +14,7 @@ from broadcast_tui.cli.redis_location import password_warning
 from broadcast_tui.cli.stdio import print_safely
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.engine.copying import CopyResult, HistoryCopy, StoredHistory, copy_history
-from broadcast_tui.engine.registry import engine_for, public_location
+from broadcast_tui.engine.registry import check_location, engine_for, public_location
 from broadcast_tui.redis_settings import is_redis, read_location
 
 app = App(name="history", help="Copy a history to another place.")
@@ -100,7 +100,8 @@ async def _open_target(location: str) -> HistoryCopy:
 
 
 def _path(location: str) -> Path:
-    """The path of a history file. Raises UsageError."""
+    """The path of a history file. Raises UsageError and LocationError."""
+    check_location(location)
     if not engine_for(location).is_file:
         raise UsageError(f"{location} cannot be copied. Use a history file or redis://HOST:PORT.")
     return Path(location).expanduser().absolute()

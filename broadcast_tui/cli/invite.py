@@ -47,7 +47,7 @@ def invite(
     qr
         Also print a link for browsers and its QR code.
     """
-    check_host(host)
+    host = check_host(host)
     info = find_server(data_path(), port)
     room = check_room(room)
     secret = create_token(open_token_store(info.tokens), token, role, expires)[0] if token else ""

@@ -98,6 +98,7 @@ def _unusable(options: Arguments, names: Container[str]) -> Iterator[tuple[str, 
     """Options of `serve` among `names` with values that it cannot use, and why."""
     for group, check in (
         (("--trusted-proxy",), _check_networks),
+        (("--origin",), _check_origins),
         (("--history",), _check_history),
         (("--tls", "--tls-key", "--tls-cert"), _check_certificate),
     ):
@@ -116,9 +117,16 @@ def _check_networks(options: Arguments) -> None:
     parse_networks(_value(options["--trusted-proxy"]))
 
 
-def _check_history(options: Arguments) -> None:
-    from broadcast_tui.engine.registry import public_location
+def _check_origins(options: Arguments) -> None:
+    from broadcast_tui.server.admission import check_origins
 
+    check_origins(_value(options["--origin"]))
+
+
+def _check_history(options: Arguments) -> None:
+    from broadcast_tui.engine.registry import check_location, public_location
+
+    check_location(_value(options["--history"]))
     public_location(_value(options["--history"]))
 
 

@@ -35,6 +35,16 @@ def whole_number(_type: object, tokens: Sequence[Token]) -> int:
         raise ValueError(_not_a("whole number", tokens[0].value)) from None
 
 
+def given_text(_type: object, tokens: Sequence[Token]) -> str:
+    """The value of an option, which may be empty in a file or the environment only. Raises ValueError.
+
+    On a command line, `--tls-cert "$CERTIFICATE"` with a missing variable must not turn off TLS.
+    """
+    if not tokens[0].value and tokens[0].source == "cli":
+        raise ValueError("it is empty")
+    return tokens[0].value
+
+
 def time_span(_type: object, tokens: Sequence[Token]) -> float:
     """Convert a duration such as `5m`, or a number of seconds, to seconds. Raises ValueError."""
     value = tokens[0].value
@@ -54,6 +64,7 @@ Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0)
 Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 Duration = Annotated[float, Parameter(converter=time_span, validator=Number(gt=0))]
 Delay = Annotated[float, Parameter(converter=time_span, validator=Number(gte=0, lt=math.inf))]
+Text = Annotated[str, Parameter(converter=given_text)]
 Texts = Annotated[tuple[str, ...], Parameter(show_default=False)]
 Words = Annotated[str, Parameter(allow_leading_hyphen=False)]
 Connection = Annotated[ConnectOptions, Parameter(name="*")]

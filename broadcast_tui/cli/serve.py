@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.logs import LogFormat, LogLevel, flush_logs, set_level, set_up
-from broadcast_tui.cli.option_types import Count, Delay, Port, Rate
+from broadcast_tui.cli.option_types import Count, Delay, Port, Rate, Text
 from broadcast_tui.cli.redis_location import password_warning
 from broadcast_tui.cli.reload import Coalescer, Load, Options, Reloader, read_options
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path, network_host
@@ -26,15 +26,15 @@ from broadcast_tui.cli.serve_options import (
     ServerOptions,
     protocol_limits,
 )
-from broadcast_tui.cli.server_info import ServerInfo
+from broadcast_tui.cli.server_info import ServerInfo, check_host
 from broadcast_tui.cli.stdio import ControllingTerminal, print_safely, redirect_to_devnull
 from broadcast_tui.core.errors import BroadcastError, CloseCode, EngineError
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.engine.base import Engine
-from broadcast_tui.engine.registry import StorageOptions, engine_for, public_location
+from broadcast_tui.engine.registry import StorageOptions, check_location, engine_for, public_location
 from broadcast_tui.redis_settings import LocationError, is_redis, read_location
 from broadcast_tui.server import BroadcastServer
-from broadcast_tui.server.admission import file_shortage
+from broadcast_tui.server.admission import check_origins, file_shortage
 from broadcast_tui.server.client_address import parse_networks
 from broadcast_tui.server.listen import choose_addresses, raise_open_files
 from broadcast_tui.server.watchdog import Watchdog
@@ -46,24 +46,24 @@ if TYPE_CHECKING:
 
 def serve(
     *,
-    host: str = "localhost",
+    host: Text = "localhost",
     port: Port = 8765,
     qr: bool = False,
     share_port: bool = False,
-    history: str = "",
+    history: Text = "",
     keep_days: Rate = 30.0,
     keep_posts: Count | None = None,
     keep_bytes: Count = 67_108_864,
     auth: Auth = "open",
-    tokens: str = "",
+    tokens: Text = "",
     tls: Tls = "off",
-    tls_cert: str = "",
-    tls_key: str = "",
+    tls_cert: Text = "",
+    tls_key: Text = "",
     drain_delay: Delay = 0.0,
     log_level: LogLevel = "info",
     log_format: LogFormat = "text",
     metrics_port: Port | None = None,
-    metrics_host: str = "localhost",
+    metrics_host: Text = "localhost",
     config: str = "",
     stop_on_eof: bool = False,
     watchdog: bool = False,
@@ -125,12 +125,14 @@ def serve(
     options: Options = dict(locals())
     set_up(log_level, log_format)
     raise_open_files()
+    host, metrics_host = _listen_host(host), check_host(metrics_host, "--metrics-host")
     notes = []
     if qr and (reachable := network_host(host)) != host:
         host = reachable
         notes.append(f"Listening on {host}, this machine's address in the network.")
-    parse_networks(admission.limits().trusted_proxies)
+    _check_admission(admission.limits())
     storage = History(history, keep_days, keep_posts, keep_bytes)
+    storage.check()
     if share_port and not is_redis(history):
         raise UsageError("--share-port: Only servers with --history redis://HOST:PORT can share a port.")
     security = Security(auth, tokens, tls, tls_cert, tls_key)
@@ -188,6 +190,11 @@ class History:
     keep_days: float
     keep_posts: int | None
     keep_bytes: int
+
+    def check(self) -> None:
+        """Raise UsageError if no engine can use the location."""
+        with self.errors():
+            check_location(self.where)
 
     def path(self, port: int) -> Path:
         """The file; by default one per port in the user's data directory."""
@@ -266,6 +273,19 @@ def _file_warning(limits: AdmissionLimits) -> str:
     )
 
 
+def _listen_host(given: str) -> str:
+    """The value of `--host`. Raises UsageError if it is invalid, or empty, which would be all networks."""
+    if host := check_host(given):
+        return host
+    raise UsageError("--host: The value is empty. Use localhost, or 0.0.0.0 for all networks.")
+
+
+def _check_admission(limits: AdmissionLimits) -> None:
+    """Check values that only the server understands. Raises NetworkError and OriginError."""
+    parse_networks(limits.trusted_proxies)
+    check_origins(limits.origins)
+
+
 def _runner() -> Callable[..., object]:
     """`uvloop.run` if uvloop is installed, else `asyncio.run`."""
     try:
@@ -288,7 +308,7 @@ def _limits_of(server: BroadcastServer) -> Load:
         assert isinstance(admission, AdmissionOptions)
         assert isinstance(totals, ServerOptions)
         limits, admitted = protocol_limits(connection, totals), admission.limits()
-        parse_networks(admitted.trusted_proxies)
+        _check_admission(admitted)
 
         def apply() -> None:
             set_level(cast("LogLevel", options["log_level"]))

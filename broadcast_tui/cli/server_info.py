@@ -94,14 +94,20 @@ def find_server(directory: Path, port: int | None) -> ServerInfo:
     return info
 
 
-def check_host(text: str) -> str:
-    """The value of `--host`, a host name or address; may be empty. Raises UsageError if it is invalid."""
+def check_host(text: str, option: str = "--host") -> str:
+    """The value of an option, a host name or address without brackets; may be empty.
+
+    Raises UsageError if it is invalid.
+    """
+    host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_address(host)
     except ValueError:
         if not re.fullmatch(r"[\w.-]*", text):
-            raise UsageError(f"--host: Invalid host name or address: {text!r}.") from None
-    return text
+            advice = f" Write the port with {option.replace('host', 'port')}." if ":" in text else ""
+            raise UsageError(f"{option}: Invalid host name or address: {text!r}.{advice}") from None
+        return text
+    return host
 
 
 def _choices(ports: list[int]) -> str:

@@ -173,8 +173,10 @@ def read_toml(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+    except UnicodeError as error:
+        raise ConfigError(f"Cannot read {path}: it is not text in UTF-8.") from error
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
 

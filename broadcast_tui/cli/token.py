@@ -58,7 +58,7 @@ def create(
     history
         Use the tokens of the servers with this --history, such as redis://HOST:PORT, instead of the file.
     """
-    check_host(host)
+    host = check_host(host)
     tokens = _tokens_of(port, tokens, history)
     addresses = _addresses(host, port, tokens, history)
     store = open_token_store(tokens, history)

@@ -5,6 +5,7 @@ To add an engine, write its module and add a row to `ENGINES`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
-from broadcast_tui.redis_settings import SCHEMES, is_redis, parse_location, read_location
+from broadcast_tui.redis_settings import SCHEMES, LocationError, is_redis, parse_location, read_location
 
 KEEP_POSTS = 100_000
 KEEP_POSTS_IN_REDIS = 10_000
@@ -57,6 +58,7 @@ def _redis(options: StorageOptions) -> Engine:
     return RedisEngine(read_location(options.location), keep_days=options.keep_days, keep_posts=keep_posts)
 
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 FILE = ""
 """Key of the engine for all other locations."""
 ENGINES = {
@@ -79,6 +81,15 @@ def engine_for(location: str) -> EngineEntry:
     """The engine for a location; by default it is the path of a file."""
     scheme, separator, _ = location.partition("://")
     return ENGINES.get(location) or ENGINES.get(scheme.lower() + separator) or ENGINES[FILE]
+
+
+def check_location(location: str) -> None:
+    """Raise LocationError if a location has a scheme that no engine has: it is hardly the path of a file."""
+    scheme, separator, _ = location.partition("://")
+    if separator and _SCHEME.fullmatch(scheme) and scheme.lower() + separator not in ENGINES:
+        # Without the rest, which may contain a password.
+        text = f"Unknown kind of history: {scheme}://. Use the path of a file, or redis://HOST:PORT."
+        raise LocationError(text)
 
 
 def public_location(location: str) -> str:

@@ -16,6 +16,7 @@ import asyncio
 import http
 import logging
 import math
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 
 from websockets.http11 import Request, Response
 
+from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.hub.work_budget import ACCEPT_S, UNLIMITED, WorkBudget, request_price_s
 from broadcast_tui.core.limits import AdmissionLimits
@@ -45,6 +47,7 @@ CONNECTIONS_EXPECTED = 500
 """Number of connections that a server should admit if it is not limited by an option."""
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]+/?")
 audit = logging.getLogger("broadcast_tui.audit")
 
 
@@ -420,6 +423,17 @@ def file_shortage(limits: AdmissionLimits) -> tuple[int, int] | None:
     if files is None or admitted >= (limits.max_connections or CONNECTIONS_EXPECTED):
         return None
     return files, admitted
+
+
+class OriginError(BroadcastError):
+    """An origin to allow has another form than those that browsers send."""
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Check allowed origins: scheme and host, perhaps with a port, or `*` or `null`. Raises OriginError."""
+    for origin in origins:
+        if origin not in ("*", "null") and not _ORIGIN.fullmatch(origin):
+            raise OriginError(f"Invalid origin: {origin!r}. Use one like https://chat.example.org.")
 
 
 def is_allowed_origin(

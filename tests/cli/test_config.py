@@ -110,6 +110,8 @@ def test_environment_names_the_config_file(tmp_path: Path, monkeypatch: pytest.M
         ('config = "other.toml"', "config"),
         ('trusted-proxy = ["0.0.0.0/0"]', "0.0.0.0/0"),
         ('history = "redis://localhost?no=1"', "No such option in a Redis URL"),
+        ('history = "mysql://u:pw@h/d"', ":1: Unknown kind of history: mysql://. "),
+        ('origin = ["https://a.example", "b.example"]', ":1: Invalid origin: 'b.example'. "),
         ("port = 1\nport = 2", "is not valid TOML"),
         ("port =", "is not valid TOML"),
     ],
