@@ -37,6 +37,7 @@ from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.server_search import ServerSearch, result_lines
 from broadcast_tui.tui.model.servers import Place, Server, ServerSet
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.post_printer import PostPrinter
 
 
@@ -323,7 +324,9 @@ class LineServer:
             self.warn(search.error)
         else:
             self._posts.remember(search.posts)
-            self.state.print("\n".join(result_lines(search, datetime.now().astimezone())), datetime.now(UTC))
+            time_format = TimeFormat(self.state.settings["time"])
+            lines = result_lines(search, datetime.now().astimezone(), time_format)
+            self.state.print("\n".join(lines), datetime.now(UTC))
 
     def _receive(self, batch: list[Update]) -> None:
         if self.is_closing:

@@ -13,6 +13,7 @@ from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.post_lines import note_line, post_line
 from broadcast_tui.tui.model.post_target import PostTarget, newest_position, target_of_post
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.model.transcript.records import StoredPost
 
 THREAD_MAX = 200
@@ -129,7 +130,8 @@ class PostPrinter:
                 case HistoryFetched(room=room, ref=ref, posts=posts) if ref in self._requests:
                     heading = self._requests.pop(ref)
                     self.remember(posts)
-                    lines = [post_line(post, now) for post in posts]
+                    time_format = TimeFormat(self._state.settings["time"])
+                    lines = [post_line(post, now, time_format) for post in posts]
                     self._print_lines(room, [heading, *lines] if lines else [f"{heading} none"])
                 case Noticed(ref=ref) if ref in self._requests:
                     del self._requests[ref]

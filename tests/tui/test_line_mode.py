@@ -350,6 +350,22 @@ async def test_posts_are_acted_on_by_number() -> None:
         ]
 
 
+async def test_lists_of_posts_have_times_as_set() -> None:
+    async with plain("ana", "bob") as conversation:
+        client = conversation.client
+        evening = AT.astimezone().replace(hour=21, minute=5)
+        post = client.post("bob", "hello", at=evening)
+        await client.deliver(post)
+        await conversation.type("/set time 12h", "/posts", "/thread 1", "/search hello")
+        refs = [f"n{number}" for number in (client._count - 1, client._count)]
+        await client.deliver(HistoryFetched("lobby", refs[0], (post.post,), True))
+        await client.deliver(SearchFound("lobby", refs[1], (post.post,), False))
+        listed = [line for line in conversation.written if "hello" in line and "9:05pm" in line]
+        assert len(listed) == 3
+        await conversation.type("/set time off", "/posts")
+        assert conversation.written[-1].endswith("  1 bob: hello")
+
+
 async def test_changes_of_posts_are_written() -> None:
     async with plain("ana", "bob") as conversation:
         client = conversation.client

@@ -20,6 +20,7 @@ from broadcast_tui.tui.model.post_target import (
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.emoji import emoji_of
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.model.transcript.post_rows import ACKNOWLEDGE
 
 CHOICES_MAX, CHOICE_CHARS, ASKED_MAX = 10, 64, 100
@@ -94,7 +95,8 @@ class PostCommands(CommandHandler):
         if not self._context.post_context.numbers_posts:
             return self.fail("Message numbers work in plain mode only. Select a message instead.")
         count = min(int(argument or POSTS_SHOWN), POSTS_MAX)
-        return self.print(*numbered_lines(self._state.rooms.shown, count))
+        time_format = TimeFormat(self._state.settings["time"])
+        return self.print(*numbered_lines(self._state.rooms.shown, count, time_format=time_format))
 
     def announce(self, text: str) -> bool:
         return self._actions.ask(text, ACKNOWLEDGE)

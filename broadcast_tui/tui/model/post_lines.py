@@ -17,6 +17,7 @@ from broadcast_tui.tui.model.room_notes import was_asked
 from broadcast_tui.tui.model.server_search import format_date
 from broadcast_tui.tui.model.text.wrapping import clip
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.model.transcript.navigation import position_of
 from broadcast_tui.tui.model.transcript.post_details import (
     PostDetails,
@@ -32,7 +33,9 @@ LISTED_CELLS = 200
 """Most cells of the text of a post in a list of posts."""
 
 
-def numbered_lines(room: RoomModel, count: int, zone: tzinfo | None = None) -> list[str]:
+def numbered_lines(
+    room: RoomModel, count: int, zone: tzinfo | None = None, time_format: TimeFormat = TimeFormat.H24
+) -> list[str]:
     """A heading, and the last `count` loaded posts of a room, oldest first, each after its number.
 
     Long texts are cut, since the list is there to find the numbers.
@@ -46,15 +49,17 @@ def numbered_lines(room: RoomModel, count: int, zone: tzinfo | None = None) -> l
             continue
         who = f"* {line.sender} " if line.kind is LineKind.ACTION else f"{line.sender}: "
         marks = f" {line.details.marks}" if line.details and line.details.marks else ""
-        time = f"{datetime.fromtimestamp(line.at, zone):%H:%M}"
+        time = time_format.show(datetime.fromtimestamp(line.at, zone))
         text = clip(visible_line(line.text[: 4 * LISTED_CELLS]), LISTED_CELLS)
-        lines.append(f"  {target.number} {time} {who}{reply_prefix(line, room)}{text}{marks}")
+        lines.append(
+            f"  {target.number} {f'{time} ' if time else ''}{who}{reply_prefix(line, room)}{text}{marks}"
+        )
         if len(lines) == count:
             break
     return [f"Last messages in {room.label}:", *lines[::-1]] if lines else ["No messages here yet."]
 
 
-def post_line(post: Post, now: datetime) -> str:
+def post_line(post: Post, now: datetime, time_format: TimeFormat = TimeFormat.H24) -> str:
     """A post as one line: its number, its time in the zone of `now`, sender and text."""
     details = details_of(post) or PostDetails()
     deleted = details.state.deleted
@@ -63,7 +68,7 @@ def post_line(post: Post, now: datetime) -> str:
     if deleted is None and text.startswith(ACTION_PREFIX):
         who, text = f"* {visible_line(post.sender)} ", text.removeprefix(ACTION_PREFIX)
     marks = f" {details.marks}" if details.marks else ""
-    at = format_date(post.at.astimezone(now.tzinfo), now)
+    at = format_date(post.at.astimezone(now.tzinfo), now, time_format)
     return f"  {post.position.seq} {at} {who}{text}{marks}"
 
 

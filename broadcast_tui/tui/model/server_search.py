@@ -11,6 +11,7 @@ from broadcast_tui.core.session.updates import HistoryFetched, Noticed, SearchFo
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.text.wrapping import clip
 from broadcast_tui.tui.model.transcript.find import Pattern
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 
 _WORD = re.compile(r"[^\W_]+")
 SNIPPET_BEFORE = 24
@@ -88,7 +89,7 @@ def snippet_of(text: str, pattern: Pattern | None) -> tuple[str, list[tuple[int,
     return line, [match.span() for match in pattern.finditer(line)] if pattern else []
 
 
-def result_lines(search: ServerSearch, now: datetime) -> list[str]:
+def result_lines(search: ServerSearch, now: datetime, time_format: TimeFormat = TimeFormat.H24) -> list[str]:
     """The results as lines of text, oldest first: number, time in the zone of `now`, sender and excerpt."""
     if not search.posts:
         return ["No results. Each search word must occur in the post, or start one of its words."]
@@ -98,14 +99,19 @@ def result_lines(search: ServerSearch, now: datetime) -> list[str]:
         f"{count} {'result' if count == 1 else 'results'}{' (there are older ones)' if search.more else ''}:"
     ]
     for post in reversed(search.posts):
-        at = format_date(post.at.astimezone(now.tzinfo), now)
+        at = format_date(post.at.astimezone(now.tzinfo), now, time_format)
         excerpt = snippet_of(post.text, pattern)[0]
         lines.append(f"  {post.position.seq} {at} {visible_line(post.sender)}: {excerpt}")
     return lines
 
 
-def format_date(at: datetime, now: datetime) -> str:
-    """The shortest clear form of a post's time; both times are in the display zone."""
+def format_date(at: datetime, now: datetime, time_format: TimeFormat = TimeFormat.H24) -> str:
+    """The shortest clear form of a post's time; both times are in the display zone.
+
+    If times are off, it is the day only.
+    """
+    time = time_format.show(at)
     if at.date() == now.date():
-        return f"{at:%H:%M}"
-    return f"{at.day} {at:%b %H:%M}" if at.year == now.year else f"{at.day} {at:%b %Y %H:%M}"
+        return time or "today"
+    day = f"{at.day} {at:%b}" if at.year == now.year else f"{at.day} {at:%b %Y}"
+    return f"{day} {time}".rstrip()

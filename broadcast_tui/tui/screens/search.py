@@ -19,10 +19,12 @@ from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.post_target import target_of_post
+from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.server_search import ServerSearch, format_date, snippet_of, words_pattern
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.colors import NameHues
 from broadcast_tui.tui.model.transcript.find import Pattern
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.model.transcript.navigation import line_of
 from broadcast_tui.tui.model.transcript.post_details import details_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
@@ -41,6 +43,7 @@ class SearchScreen(ModalScreen[None]):
         show_more: Called to request older results.
         choose: Called with the result that the user selects.
         hues: The colors of the names in the room.
+        time_format: How times are shown.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"search--match"}
@@ -56,9 +59,11 @@ class SearchScreen(ModalScreen[None]):
         show_more: Callable[[], None],
         choose: Callable[[Post], None],
         hues: NameHues,
+        time_format: TimeFormat,
     ) -> None:
         super().__init__()
         self._hues = hues
+        self._time_format = time_format
         self._search = search
         self._show_more = show_more
         self._choose = choose
@@ -104,7 +109,7 @@ class SearchScreen(ModalScreen[None]):
         head = Content.assemble(
             (sender, colors[self._hues.of(sender)]),
             "  ",
-            (format_date(post.at.astimezone(), now), "$text-muted"),
+            (format_date(post.at.astimezone(), now, self._time_format), "$text-muted"),
             "\n",
         )
         return Content.assemble(head, shown)
@@ -254,8 +259,7 @@ class SearchController:
         search = ServerSearch(room.name, query, label=room.label)
         self._state.search = search
         search.ref = self._client.search(room.name, query, limit=RESULTS_PAGE)
-        screen = SearchScreen(search, self._show_more, self._choose, room.transcript.hues)
-        self._app.push_screen(screen, lambda _: self._close(search))
+        self._list(search, room, self._show_more)
 
     def open_pins(self) -> None:
         """List the pinned posts of the displayed room."""
@@ -263,7 +267,11 @@ class SearchController:
         search = ServerSearch(room.name, "", label=room.label)
         self._state.search = search
         search.ref = self._client.fetch_history(room.name, pinned=True)
-        screen = SearchScreen(search, lambda: None, self._choose, room.transcript.hues)
+        self._list(search, room, lambda: None)
+
+    def _list(self, search: ServerSearch, room: RoomModel, show_more: Callable[[], None]) -> None:
+        time_format = TimeFormat(self._state.settings["time"])
+        screen = SearchScreen(search, show_more, self._choose, room.transcript.hues, time_format)
         self._app.push_screen(screen, lambda _: self._close(search))
 
     def follow(self) -> None:

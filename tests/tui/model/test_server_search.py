@@ -14,6 +14,7 @@ from broadcast_tui.tui.model.server_search import (
     words_pattern,
 )
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
@@ -95,6 +96,11 @@ def test_dates_are_as_short_as_unambiguous() -> None:
         "12:00",
         "2 Jan 12:00",
         "30 Aug 2024 12:00",
+    ]
+    assert format_date(NOON, now, TimeFormat.H12) == "12:00pm"
+    assert [format_date(at, now, TimeFormat.OFF) for at in (NOON, NOON.replace(month=1, day=2))] == [
+        "today",
+        "2 Jan",
     ]
 
 
