@@ -37,6 +37,7 @@ from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.server_search import ServerSearch, result_lines
 from broadcast_tui.tui.model.servers import Place, Server, ServerSet
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.text.emoji import with_emoji
 from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.post_printer import PostPrinter
 
@@ -147,6 +148,7 @@ class LineServer:
 
     def say(self, text: str, *, re: str = "", ask: Question | None = None) -> None:
         """Send a post to the current room."""
+        text = with_emoji(text)
         if not re and ask is None and self.state.directs.hold(text):
             return
         nonce = self.client.say(self.state.rooms.shown_name, text, re=re, ask=ask)

@@ -350,6 +350,12 @@ async def test_posts_are_acted_on_by_number() -> None:
         ]
 
 
+async def test_names_of_emoji_are_sent_as_emoji() -> None:
+    async with plain("ana") as conversation:
+        await conversation.type("nice :tada: `:tada:`", "/me :+1:")
+        assert conversation.client.called("say") == [("lobby", "nice 🎉 `:tada:`"), ("lobby", "/me 👍")]
+
+
 async def test_lists_of_posts_have_times_as_set() -> None:
     async with plain("ana", "bob") as conversation:
         client = conversation.client

@@ -11,6 +11,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import CommandContext, CommandHandler
 from broadcast_tui.tui.model.directs import DirectOpening, DirectRequest
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.text.emoji import with_emoji
 
 OFFLINE = "You are offline. Try again when you are connected."
 
@@ -23,7 +24,7 @@ class DirectCommands(CommandHandler):
         name, text = split_name(argument, self._state)
         if not text:
             return self.fail(f"Specify a message: /msg {name} hello, or open the conversation: /query {name}")
-        return self._open(DirectRequest(name, (text,)))
+        return self._open(DirectRequest(name, (with_emoji(text),)))
 
     def query(self, argument: str) -> bool:
         """Show the direct messages with a person."""
@@ -34,7 +35,7 @@ class DirectCommands(CommandHandler):
         room = self._state.rooms.find(self._state.directs.last_room)
         if room is None:
             return self.fail("Nobody has written to you yet. Use /msg bob hello.")
-        return self._follow(room.name, DirectRequest(room.other, (text,)))
+        return self._follow(room.name, DirectRequest(room.other, (with_emoji(text),)))
 
     def _open(self, request: DirectRequest) -> bool:
         state = self._state

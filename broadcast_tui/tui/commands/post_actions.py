@@ -9,6 +9,7 @@ from broadcast_tui.tui.commands.context import CommandContext, PostContext
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.post_target import PostTarget, newest_question
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.text.emoji import with_emoji
 
 NO_QUESTION = "There is no open question for you in this room."
 ASK_S = 86_400.0
@@ -47,7 +48,7 @@ class PostActions:
             return self._fail("You can only edit your own messages.")
         if not text:
             return self._ui.start_writing(ComposeMode(ComposeKind.EDIT, target))
-        if text != target.text:
+        if (text := with_emoji(text)) != target.text:
             self._send(target, NoteKind.EDIT, "Edit", text)
         return True
 
@@ -101,7 +102,7 @@ class PostActions:
             return True
         if not choice:
             return self._answer(target, target.choices[0])
-        folded = choice.casefold()
+        folded = with_emoji(choice).casefold()
         found = next((each for each in target.choices if each.casefold() == folded), None)
         if found is None:
             return self._fail(f"Invalid choice: '{choice}'. Use {', '.join(target.choices)}.")
@@ -122,7 +123,8 @@ class PostActions:
 
     def ask(self, text: str, choices: tuple[str, ...], to: tuple[str, ...] = ()) -> bool:
         """Post a question with counted answers; without `to`, to everyone in the room."""
-        self._context.say(text, ask=Question(choices, ASK_S, to))
+        question = Question(tuple(map(with_emoji, choices)), ASK_S, to)
+        self._context.say(text, ask=question)
         return True
 
     def _send(

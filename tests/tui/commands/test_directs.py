@@ -34,6 +34,15 @@ def test_msg_opens_the_room_and_sends_without_showing_it() -> None:
     assert context.state.rooms.joined[ROOM].transcript.pending_count == 1
 
 
+def test_names_of_emoji_become_emoji_in_direct_messages() -> None:
+    context = Context("ana", "bob")
+    assert context.execute("/msg bob I :heart: it")
+    context.receive_opened(context.last_ref)
+    context.receive(context.client.post("bob", "hi", room=ROOM))
+    assert context.execute("/r :+1:")
+    assert context.client.called("say") == [(ROOM, "I ❤ it"), (ROOM, "👍")]
+
+
 def test_a_message_to_nobody_returns_to_the_input() -> None:
     context = Context("ana", "bob")
     assert context.execute("/msg carl hello there")

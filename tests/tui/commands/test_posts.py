@@ -345,3 +345,14 @@ def test_an_own_post_without_a_position_is_edited_by_its_nonce() -> None:
     context.receive(PostDelivered("lobby", "n1", "k3f9-1", AT))
     assert context.execute("/edit ours")
     assert notes(context) == [("lobby", "n1", "edit", "ours")]
+
+
+def test_names_of_emoji_become_emoji_in_edits_and_questions() -> None:
+    context = talk(("ana", "mine"))
+    for typed in ("/edit I :heart: it", "/replace mine/our :+1:/", "/poll Lunch? | :pizza: | none"):
+        assert context.execute(typed), typed
+    assert [note[3] for note in notes(context)] == ["I ❤ it", "our 👍"]
+    assert context.called("say") == [("Lunch?", "ask", "🍕", "none")]
+    context = talk(("bob", "Lunch?"), state=question("🍕", "none"))
+    assert context.execute("/answer :pizza:")
+    assert notes(context)[-1][3] == "🍕"

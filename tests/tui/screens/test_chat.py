@@ -754,4 +754,5 @@ async def test_names_of_emoji_are_sent_as_emoji() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.enter("nice :tada: `:tada:`")
         await chat.enter("/me is happy :+1:")
-        assert [text for _, text in chat.client.called("say")] == ["nice 🎉 `:tada:`", "/me is happy 👍"]
+        await chat.enter("/shrug :tada:")
+        assert chat.sent == ["nice 🎉 `:tada:`", "/me is happy 👍", "🎉 ¯\\_(ツ)_/¯"]
