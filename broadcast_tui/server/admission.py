@@ -231,6 +231,17 @@ class Admission:
         self._admit(connection, key)
         return None
 
+    def opened(self, connection: PeerConnection, replacement: Droppable) -> None:
+        """Count an admitted connection on, after its handshake, as the one that has replaced it."""
+        key = self._admitted.pop(connection, None)
+        if key is not None:
+            self._admitted[replacement] = key
+
+    @property
+    def connections(self) -> list[Droppable]:
+        """All connections that are counted."""
+        return [*self._half_open, *self._admitted]
+
     # -- other HTTP requests
 
     def take_over(self, connection: PeerConnection, http: HttpCaller) -> None:
@@ -271,8 +282,8 @@ class Admission:
         """Whether an HTTP connection has been counted and may stay open after its response."""
         return connection in self._admitted
 
-    def end(self, connection: HttpCaller) -> None:
-        """Remove an HTTP connection that has closed."""
+    def end(self, connection: Droppable) -> None:
+        """Remove a connection that has closed, after a handshake or for HTTP."""
         self._connection_lost(connection)
 
     def reject_caller(self, address: str, *, is_admin: Callable[[], bool]) -> Rejection | None:

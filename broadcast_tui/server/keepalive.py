@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.server.connection import PeerConnection
+from broadcast_tui.server.open_connection import OpenConnection
 
 CLOSE_TIMEOUT_S = 2.0
 """Maximum duration of the closing handshake."""
 
 
 def check_connections(
-    connections: Mapping[Peer, PeerConnection], limits: Limits, now: float
+    connections: Mapping[Peer, OpenConnection], limits: Limits, now: float
 ) -> Iterator[tuple[Peer, str]]:
     """Ping silent connections, abort those that do not close, and yield those to drop, with the reason.
 
@@ -25,11 +25,11 @@ def check_connections(
             connection.ended_at = now
         if connection.ended_at is not None:
             if now - connection.ended_at > CLOSE_TIMEOUT_S:
-                connection.transport.abort()
+                connection.abort()
         elif connection.blocked_at is not None:
             if connection.stalled_for(now) > limits.stall_timeout_s:
                 yield peer, "stopped reading"
-        elif silent_s > limits.ping_timeout_s and connection.mid_frame:
+        elif silent_s > limits.ping_timeout_s and connection.is_mid_message:
             yield peer, "stopped in the middle of a frame"
         elif connection.pinged_at is not None:
             if now - connection.pinged_at > limits.ping_timeout_s:

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from broadcast_tui.core.clock import Instant
@@ -23,7 +22,7 @@ from broadcast_tui.core.errors import (
     RequestError,
     SearchTooCostlyError,
 )
-from broadcast_tui.core.hub.auth import Authenticator
+from broadcast_tui.core.hub.auth import Authenticator, Identity
 from broadcast_tui.core.hub.effects import TopicChange
 from broadcast_tui.core.hub.history import BackfillRead, HistoryRead, Read, SearchRead
 from broadcast_tui.core.hub.hub import Hub
@@ -37,11 +36,11 @@ from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.activity_log import ActivityLog, describe_received, log_frames
 from broadcast_tui.server.cluster.link import ClusterLink
 from broadcast_tui.server.cluster.work import ClusterWork
-from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.deferred_writes import DeferredWrites
 from broadcast_tui.server.fair_slots import FairSlots
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.log_reads import read_log
+from broadcast_tui.server.open_connection import OpenConnection
 from broadcast_tui.server.post_writer import PostWriter
 from broadcast_tui.server.sanction_store import SanctionSaver, SanctionStore
 from broadcast_tui.server.stats import ServerStats
@@ -78,6 +77,7 @@ class HubRunner:
     Args:
         node: Id of this process, sent to clients.
         on_tick: Called every `TICK_S` with the loop time in seconds.
+        on_closed: Called with each connection whose TCP connection has ended.
         sanctions: Where bans and mutes are saved; otherwise they are lost on restart.
         cluster: Link to the other nodes of a shared engine; None if there are none.
     """
@@ -90,25 +90,24 @@ class HubRunner:
         authenticator: Authenticator | None = None,
         *,
         on_tick: Callable[[float], None] = lambda now: None,
+        on_closed: Callable[[OpenConnection], None] = lambda connection: None,
         sanctions: SanctionSaver | None = None,
         cluster: ClusterLink | None = None,
     ) -> None:
         self.hub = Hub(
-            engine,
-            limits,
-            node,
-            authenticator,
+            engine, limits, node, authenticator,
             random_id=lambda: secrets.token_urlsafe(RANDOM_ID_BYTES),
             is_durable=engine.memory is None,
             is_shared=engine.is_shared,
-        )
+        )  # fmt: skip
         self._cluster = ClusterWork(self, cluster) if cluster is not None else None
         engine.set_open_rooms(self.hub.rooms.by_name)
         self.stats = ServerStats()
         self.activity = ActivityLog(time.monotonic)
         self._on_tick = on_tick
+        self._on_closed = on_closed
         self.sanction_store = SanctionStore(self.hub.moderation.sanctions, self.hub.effects, sanctions)
-        self.connections: dict[Peer, PeerConnection] = {}
+        self.connections: dict[Peer, OpenConnection] = {}
         self._effects = self.hub.effects
         self._engine = engine
         self._limits = limits
@@ -137,7 +136,7 @@ class HubRunner:
         """Open the engine and start the tasks. Raises EngineError."""
         await self._engine.start()
         self._loop = asyncio.get_running_loop()
-        self._turns = TurnScheduler(self._loop)
+        self.turns = TurnScheduler(self._loop)
         self._deferred_writes = DeferredWrites(self._loop, self._posts.write, self.wake, self._is_busy)
         self.hub.started(self.instant())
         if self._cluster is not None:
@@ -169,22 +168,17 @@ class HubRunner:
 
     # -- connections
 
-    def attach(self, connection: PeerConnection, *, v1: bool, address: str) -> Peer:
-        """Add an open connection to the hub and start to receive its frames."""
+    def attach(
+        self, connection: OpenConnection, *, v1: bool, address: str, identity: Identity | None = None
+    ) -> Peer:
+        """Add an open connection to the hub and start to receive its messages."""
         peer = self.hub.open(
-            connection,
-            v1=v1,
-            address=address,
-            when=self.instant(),
-            identity=connection.identity,
+            connection, v1=v1, address=address, when=self.instant(), identity=identity,
             rate_limit_key=connection.rate_limit_key,
-        )
+        )  # fmt: skip
         self.connections[peer] = connection
         self.activity.connected(peer, len(self.connections))
-        connection.on_flow = partial(self.set_blocked, peer)
-        connection.start_receiving(
-            lambda data, is_text: self.receive(peer, data, is_text), self._turns, peer.budget
-        )
+        connection.start_receiving(peer)
         self.wake()
         return peer
 
@@ -195,6 +189,12 @@ class HubRunner:
         if not blocked and peer.id in self.hub.peers:
             self._effects.dirty_peers.add(peer)
             self.wake()
+
+    def closed(self, connection: OpenConnection) -> None:
+        """Remove a connection whose TCP connection has ended."""
+        if connection.peer is not None:
+            self.detach(connection.peer)
+        self._on_closed(connection)
 
     def detach(self, peer: Peer) -> None:
         """Remove a closed connection from the hub; may be called repeatedly."""

@@ -37,6 +37,7 @@ from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.connection import PeerConnection, address_of
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S
 from broadcast_tui.server.listen import ACCEPTS_PER_TURN, ListenError, choose_addresses, widen_backlog
+from broadcast_tui.server.open_connection import OpenConnection, WatchedConnection
 from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionFileError
 from broadcast_tui.server.store_health import StoreHealth
@@ -52,6 +53,9 @@ SPREAD_MAX_S = 15.0
 """Maximum time over which the connections are closed."""
 STOP_DEADLINE_S = 20.0
 """Time after which remaining connections are dropped."""
+
+_CLIENT_METHODS = ("handle_client", "register_client", "unregister_client")
+"""Methods that get connections of the library."""
 
 log = logging.getLogger("broadcast_tui.server")
 _websockets_log = logging.getLogger("broadcast_tui.websockets")
@@ -124,13 +128,17 @@ class BroadcastServer:
             cluster.node if cluster is not None else secrets.token_hex(3),
             authenticator,
             on_tick=self._check,
+            on_closed=self._admission.end,
             sanctions=self._sanction_file if cluster is None else cluster.sanctions,
             cluster=cluster,
         )
         if cluster is not None:
             self._connect(cluster)
         self._runner.hub.moderation.protects_loopback = not self._admission.trusts_loopback
-        self._peers: dict[ServerConnection, Peer] = {}
+        self._keeps_websockets = any(
+            getattr(type(self), name) is not getattr(BroadcastServer, name) for name in _CLIENT_METHODS
+        )
+        """Whether a subclass may use the connections of the library that it gets, until they close."""
         self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
         self._web: WebApp | None = None
@@ -211,7 +219,7 @@ class BroadcastServer:
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
         try:
             self._server = await serve(
-                self.handle_client,
+                self.handle_client if self._keeps_websockets else self._open_client,
                 addresses,  # type: ignore[arg-type]  # create_server takes several hosts
                 port,
                 create_connection=self._make_connection,  # type: ignore[arg-type]  # a factory will do
@@ -340,7 +348,7 @@ class BroadcastServer:
         log.info("stopped", extra={"event": "stopped"})
 
     async def _close_all(
-        self, connections: list[PeerConnection], code: CloseCode, spread_s: float, deadline_s: float
+        self, connections: list[OpenConnection], code: CloseCode, spread_s: float, deadline_s: float
     ) -> None:
         batch = max(1, len(connections) // max(1, int(spread_s / 0.1)))
         reason = "The server is restarting." if code == CloseCode.RESTART else "The server is stopping."
@@ -349,7 +357,8 @@ class BroadcastServer:
                 connection.end(code, reason)
             if start + batch < len(connections):
                 await asyncio.sleep(0.1)
-        waiters = [connection.connection_lost_waiter for connection in connections]
+        counted = set(self._admission.connections)
+        waiters = [connection.closed_future() for connection in connections if connection in counted]
         if waiters:
             timeout_s = min(CLOSE_TIMEOUT_S + 1.0, max(0.0, deadline_s - spread_s))
             _, late = await asyncio.wait(waiters, timeout=timeout_s)
@@ -361,7 +370,7 @@ class BroadcastServer:
         self._server.close(close_connections=False)
         if self._web is not None:
             await self._web.close()
-        for left in list(self._connections):
+        for left in (*self._connections, *self._admission.connections):
             left.abort()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
@@ -403,12 +412,19 @@ class BroadcastServer:
         return None
 
     async def handle_client(self, websocket: ServerConnection) -> None:
-        """Serve a connection until it is closed. `start_server` passes this handler to websockets."""
+        """Serve a connection until it is closed. A subclass may override it, to do something before or after.
+
+        Unless it or the next two methods are overridden, connections are served without a task each.
+        """
         self.register_client(websocket)
         try:
             await asyncio.shield(websocket.connection_lost_waiter)
         finally:
             self.unregister_client(websocket)
+
+    async def _open_client(self, websocket: ServerConnection) -> None:
+        """Serve a connection, and return at once: the library's object is no longer needed."""
+        self.register_client(websocket)
 
     def register_client(self, websocket: ServerConnection) -> None:
         """Add an open connection; it enters the lobby, and the others are notified.
@@ -416,18 +432,26 @@ class BroadcastServer:
         Raises:
             TypeError: The connection was not created by this server.
         """
-        if websocket in self._peers:
-            return
         if not isinstance(websocket, PeerConnection):
             raise TypeError(
                 "register_client requires a connection made with create_connection=PeerConnection"
             )
-        v1 = websocket.subprotocol == SUBPROTOCOL
-        self._peers[websocket] = self._runner.attach(websocket, v1=v1, address=address_of(websocket))
+        if websocket.opened is not None or websocket.connection_lost_waiter.done():
+            return
+        v1, address = websocket.subprotocol == SUBPROTOCOL, address_of(websocket)
+        kind = OpenConnection if self.watchdog is None else WatchedConnection
+        opened = websocket.opened = kind(
+            websocket, self._runner, self._runner.turns, keep=self._keeps_websockets
+        )
+        if self.watchdog is not None:
+            self.watchdog.watch_protocol(opened)
+        self._admission.opened(websocket, opened)
+        opened.take_over(websocket)
+        self._runner.attach(opened, v1=v1, address=address, identity=websocket.identity)
 
     def unregister_client(self, websocket: ServerConnection) -> None:
         """Remove a connection and notify the others; does nothing if it is unknown."""
-        peer = self._peers.pop(websocket, None)
+        peer = _peer_of(websocket)
         if peer is not None:
             self._runner.detach(peer)
 
@@ -502,7 +526,7 @@ class BroadcastServer:
         id.
         """
         when = self._runner.instant()
-        sender_peer = self._peers.get(sender) if sender is not None else None
+        sender_peer = _peer_of(sender) if sender is not None else None
         event: System | Message
         if isinstance(message, str):
             text = clean_post(message, self.limits.max_message_bytes)
@@ -521,6 +545,12 @@ def _complete(engine: Engine | None) -> Engine:
     if engine is None:
         return MemoryEngine()
     return engine if engine.is_shared else with_volatile_rooms(engine)
+
+
+def _peer_of(websocket: ServerConnection) -> Peer | None:
+    """The peer of a registered connection, until it closes."""
+    opened = websocket.opened if isinstance(websocket, PeerConnection) else None
+    return opened.peer if opened is not None else None
 
 
 def _frame_bytes(limits: Limits) -> int | None:

@@ -14,15 +14,20 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.work_budget import UNLIMITED
+from broadcast_tui.core.limits import Limits, SharedLimits
 from broadcast_tui.server.connection import PeerConnection
+from broadcast_tui.server.open_connection import OpenConnection
 from broadcast_tui.server.turns import TurnScheduler
 
 RANKS = [
@@ -38,27 +43,40 @@ RANKS = [
 MAX_BYTES = 2**25
 
 
-async def echo_ours(connection: ServerConnection) -> None:
-    """Echo through the class that the server uses, with its check of UTF-8."""
-    assert isinstance(connection, PeerConnection)
+class Echo:
+    """Sends messages back through the class that the server uses, with its check of UTF-8."""
 
-    def answer(data: bytes, is_text: bool) -> None:
+    def __init__(self, opened: Callable[[], OpenConnection]) -> None:
+        self._opened = opened
+
+    def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
+        connection = self._opened()
+        if not connection.writable:
+            return
         if is_text:
             try:
                 data.decode()
             except UnicodeDecodeError:
                 connection.end(CloseCode.BAD_UTF8, "not UTF-8")
                 return
-            connection.protocol.send_text(data)
-        else:
-            connection.protocol.send_binary(data)
-        connection.send_data()
+        opcode = Opcode.TEXT if is_text else Opcode.BINARY
+        connection.write(Frame(opcode, data).serialize(mask=False))
 
-    def receive(data: bytes, is_text: bool) -> None:
-        if connection.writable:
-            answer(data, is_text)
+    def set_blocked(self, peer: Peer, blocked: bool) -> None:
+        pass
 
-    connection.start_receiving(receive, TurnScheduler(asyncio.get_running_loop()), UNLIMITED)
+    def closed(self, connection: OpenConnection) -> None:
+        pass
+
+
+async def echo_ours(connection: ServerConnection) -> None:
+    assert isinstance(connection, PeerConnection)
+    loop = asyncio.get_running_loop()
+    opened = OpenConnection(connection, Echo(lambda: opened), TurnScheduler(loop), keep=True)
+    limits, now = SharedLimits(Limits()), loop.time()
+    peer = Peer(1, opened, v1=False, address="", now=now, limits=limits, budget=UNLIMITED)
+    opened.take_over(connection)
+    opened.start_receiving(peer)
     await asyncio.shield(connection.connection_lost_waiter)
 
 

@@ -93,22 +93,21 @@ async def test_slow_readers_get_every_post_once_and_in_order(
         assert numbers == list(range(100))
 
 
-async def test_nothing_is_sent_to_the_socket_of_a_lost_connection() -> None:
+async def test_nothing_is_sent_to_the_socket_of_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_server() as server, raw_socket(server.port) as client:
         await client.handshake()
         await eventually(lambda: any(_is_fast(peer) for peer in server._runner.connections))
-        (peer, connection), *_ = server._runner.connections.items()
+        connection, *_ = server._runner.connections.values()
         transport, lost_while_open = connection.transport, []
-        report = connection.on_flow
-        assert report is not None
+        report = server._runner.set_blocked
 
-        def on_flow(blocked: bool) -> None:
-            report(blocked)
+        def set_blocked(peer: Peer, blocked: bool) -> None:
+            report(peer, blocked)
             lost_while_open.append((blocked, _is_fast(peer), transport.get_extra_info("socket").fileno()))
 
-        connection.on_flow = on_flow
+        monkeypatch.setattr(server._runner, "set_blocked", set_blocked)
         client.reset()
-        await connection.connection_lost_waiter
+        await connection.closed_future()
         blocked, is_fast, fileno = lost_while_open[-1]
         assert blocked
         assert not is_fast

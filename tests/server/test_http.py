@@ -146,7 +146,7 @@ async def test_http_text_within_a_frame_is_data() -> None:
         whole = frame(TEXT, payload)
         at = whole.index(b"POST ")
         await sock.send(whole[:at])
-        await eventually(lambda: any(c.mid_frame for c in server._runner.connections.values()))
+        await eventually(lambda: any(c.is_mid_message for c in server._runner.connections.values()))
         await sock.send(whole[at:])
         assert (await ana.next_of(type="message"))["message"] == "POST / HTTP/1.1"
 

@@ -18,6 +18,7 @@ from broadcast_tui.core.limits import Limits
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.open_connection import OpenConnection
 from broadcast_tui.server.watchdog import Watchdog
 from tests.support.plain import plain_client
 from tests.support.profile import by_profile
@@ -98,7 +99,7 @@ def left(server: BroadcastServer) -> dict[str, int]:
         "reads": len(hub.effects.reads),
         "dirty": len(hub.effects.dirty_peers) + len(hub.effects.dirty_rooms) + len(hub.effects.closing_peers),
         "connections": len(server._runner.connections),
-        "sockets": len(server._peers) + len(server._connections),
+        "sockets": len(server._connections),
         "admitted": len(server._admission._admitted) + sum(server._admission._by_address.values()),
         "half-open": len(server._admission._half_open)
         + sum(server._admission._half_open_by_address.values()),
@@ -219,5 +220,7 @@ async def test_closed_connections_are_freed_without_the_garbage_collector(watchd
                 await sock.send(b"GET / HTTP/1.1\r\nHost: ")
             await eventually(lambda: server.connection_count == 0)
             await eventually(lambda: not server._connections)
+            await asyncio.sleep(0)
+            assert [found for found in gc.get_objects() if isinstance(found, OpenConnection)] == []
         finally:
             gc.enable()

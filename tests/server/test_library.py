@@ -106,6 +106,26 @@ async def test_clients_can_be_registered_and_unregistered_manually() -> None:
         await eventually(lambda: server.connection_count == 1)
 
 
+async def test_a_registered_connection_can_be_used_as_one_of_the_library() -> None:
+    registered: list[ServerConnection] = []
+
+    class Watching(BroadcastServer):
+        def register_client(self, websocket: ServerConnection) -> None:
+            registered.append(websocket)
+            super().register_client(websocket)
+
+    async with Watching("127.0.0.1", 0) as server, plain_client(server.url) as ana:
+        await ana.say("hi")
+        await ana.next_of(type="message")
+        await registered[0].send('{"type":"own"}')
+        await ana.next_of(type="own")
+        closing = asyncio.create_task(registered[0].close(4000, "enough"))
+        assert (await ana.closed()) == (4000, "enough")
+        await in_time(closing)
+        await eventually(lambda: server.connection_count == 0)
+        assert registered[0].close_code == 4000
+
+
 async def test_a_connection_of_another_server_cannot_be_registered() -> None:
     outcome: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
 

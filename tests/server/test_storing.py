@@ -37,7 +37,9 @@ class TopicsTakeTurns(MemoryEngine):
 async def test_topics_are_stored_one_by_one_and_bounded_in_number() -> None:
     engine = TopicsTakeTurns()
     async with running_server(limits=LIMITS, engine=engine) as server, v1_client(server.url, "ana") as ana:
-        for number in range(TOPIC_CHANGES_MAX + 2):
+        await ana.send("topic", topic="topic 0", ref="0")
+        await eventually(lambda: engine.running == 1)
+        for number in range(1, TOPIC_CHANGES_MAX + 2):
             await ana.send("topic", topic=f"topic {number}", ref=str(number))
         refused = await ana.next_of(type="error")
         assert (refused["code"], refused["ref"]) == ("try_later", str(TOPIC_CHANGES_MAX + 1))

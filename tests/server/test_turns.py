@@ -11,8 +11,8 @@ from websockets.server import ServerProtocol
 
 from broadcast_tui.core.hub.work_budget import UNLIMITED, WorkBudget
 from broadcast_tui.core.limits import Limits, SharedLimits
-from broadcast_tui.server import connection as connection_module
-from broadcast_tui.server.connection import PIECE_BYTES, PeerConnection
+from broadcast_tui.server import open_connection as connection_module
+from broadcast_tui.server.open_connection import OpenConnection
 from broadcast_tui.server.turns import ROUND_S, TURN_S, TurnScheduler
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import CONTINUATION, PING, PONG, TEXT, frame, raw_socket
@@ -233,7 +233,7 @@ async def test_one_read_with_thousands_of_frames_takes_many_turns(monkeypatch: p
         await sock.send(frame(TEXT, b'{"type":"message","message":"in ', final=False))
         await sock.send(frame(CONTINUATION, b"", final=False) * 5_000 + frame(CONTINUATION, b'bits"}'))
         await ana.next_of(type="message", message="in bits")
-    assert 0 < largest <= PIECE_BYTES
+    assert 0 < largest < 1_000  # that of the handshake
 
 
 @pytest.mark.parametrize(
@@ -249,22 +249,21 @@ async def test_turn_ends_without_a_complete_message(flood: bytes) -> None:
         await sock.handshake()
         await eventually(lambda: server.connection_count == 1)
         [connection] = server._runner.connections.values()
-        connection._unparsed = flood
+        connection._reader.feed(flood)
         turns = 1
         while connection.process(deadline=0.0):
             turns += 1
-        assert turns >= len(flood) / PIECE_BYTES
+        assert turns >= 10_000
 
 
-async def test_turn_ends_between_the_messages_of_one_piece() -> None:
+async def test_turn_ends_between_the_messages_of_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_server() as server, raw_socket(server.port) as sock:
         await sock.handshake()
         await eventually(lambda: server.connection_count == 1)
         [connection] = server._runner.connections.values()
         received: list[bytes] = []
-        connection.on_frame = lambda data, is_text: received.append(data)
-        connection._unparsed = b"".join(frame(TEXT, b"%d" % number) for number in range(50))
-        assert len(connection._unparsed) < PIECE_BYTES
+        monkeypatch.setattr(server._runner, "receive", lambda peer, data, is_text: received.append(data))
+        connection._reader.feed(b"".join(frame(TEXT, b"%d" % number) for number in range(50)))
         counts = []
         while connection.process(deadline=0.0):
             counts.append(len(received))
@@ -306,19 +305,19 @@ async def test_turn_ends_between_frames_and_goes_on(monkeypatch: pytest.MonkeyPa
 async def test_turn_ends_between_control_frames(flood: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """They never reach the inbox, and a read of them took a third of a second."""
     turns: list[int] = []
-    receive_data, process = ServerProtocol.receive_data, PeerConnection.process
+    receive_data, process = ServerProtocol.receive_data, OpenConnection.process
 
     def count_pieces(protocol: ServerProtocol, data: bytes) -> None:
         if turns:
             turns[-1] += 1
         receive_data(protocol, data)
 
-    def count_turns(connection: PeerConnection, deadline: float) -> bool:
+    def count_turns(connection: OpenConnection, deadline: float) -> bool:
         turns.append(0)
         return process(connection, deadline)
 
     monkeypatch.setattr(ServerProtocol, "receive_data", count_pieces)
-    monkeypatch.setattr(PeerConnection, "process", count_turns)
+    monkeypatch.setattr(OpenConnection, "process", count_turns)
     monkeypatch.setattr(connection_module, "perf_counter", lambda: float("inf"))
     async with running_server() as server, raw_socket(server.port) as sock, plain_client(server.url) as ana:
         await sock.handshake()
@@ -333,4 +332,4 @@ async def test_connection_that_closes_while_it_waits_leaves_no_state() -> None:
         await sock.send(frame(PING, b"x" * 100) * 2_000)
         sock.reset()
         await eventually(lambda: server.connection_count == 0)
-        await eventually(lambda: not server._runner._turns._flows)
+        await eventually(lambda: not server._runner.turns._flows)

@@ -80,4 +80,4 @@ async def test_frame_that_takes_too_long_is_reported(
         with caplog.at_level(logging.WARNING, "broadcast_tui.server"):
             await ana.say("hello")
             await ana.next_of(type="message")
-        assert caplog.messages == ["PeerConnection.data_received held the event loop for 60 ms"]
+        assert caplog.messages == ["OpenConnection.data_received held the event loop for 60 ms"]
