@@ -245,7 +245,7 @@ def page_up(name: str) -> Result:
         times = []
         for _ in range(40):
             typed = it.wire.send(b"\x1b[5~")
-            it.wire.pump(0.02)
+            it.wire.next_chunk(PATIENCE_S)
             times.append(1000 * (it.wire.quiet(0.1) - typed))
         return {"p95": p95(times), "p50": statistics.median(times)}
 
@@ -330,6 +330,17 @@ MEASURES = {
 }
 
 
+def calibration_ms() -> float:
+    """Time for a loop of a million steps, by which machines and their phases compare."""
+    times = []
+    for _ in range(9):
+        begun, step = time.perf_counter(), 0
+        while step < 1_000_000:
+            step += 1
+        times.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(times)
+
+
 def median_of(results: list[Result]) -> Result:
     return {key: statistics.median(result[key] for result in results) for key in results[0]}
 
@@ -338,6 +349,7 @@ def measure(name: str, programs: list[str], repeat: int) -> dict[str, str]:
     """The cells of one row, by program."""
     results: dict[str, list[Result]] = {program: [] for program in programs}
     for _ in range(repeat):
+        print(f"calibration: {calibration_ms():.0f} ms", file=sys.stderr, flush=True)
         for program in programs:
             try:
                 result = MEASURES[name].run(program)

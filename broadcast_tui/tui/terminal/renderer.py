@@ -28,6 +28,7 @@ from textual.strip import Strip
 from broadcast_tui.tui.terminal.cells import CellStyle, GlyphTable, Row
 from broadcast_tui.tui.terminal.driver import ChatDriver, driver_of
 from broadcast_tui.tui.terminal.flow_control import ASK, FlowControl
+from broadcast_tui.tui.terminal.row_strip import RowStrip
 from broadcast_tui.tui.terminal.screen_diff import ScreenDiff
 
 OUTPUT_VARIABLE = "BROADCAST_TUI_OUTPUT"
@@ -147,6 +148,13 @@ class TerminalRenderer:
                     screen.put(y, x, self._row(strip).cut(min(end, stop) - x))
 
     def _row(self, strip: Strip) -> Row:
+        if not isinstance(strip, RowStrip):
+            return self._cells(strip)
+        if strip.cells is None or strip.cells[0] is not self._glyphs:
+            strip.cells = (self._glyphs, self._cells(strip))
+        return strip.cells[1]
+
+    def _cells(self, strip: Strip) -> Row:
         style_keys, glyphs = self._style_keys, self._glyphs
         texts: list[str] = []
         keys: list[str] = []

@@ -26,12 +26,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from itertools import accumulate
-from typing import TypeVar
 
 from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
-from textual.cache import FIFOCache
 from textual.color import Color
 from textual.filter import LineFilter
 from textual.strip import Strip
@@ -46,6 +44,7 @@ from broadcast_tui.tui.model.transcript.chunks import POSTS, DeliveryState, Line
 from broadcast_tui.tui.model.transcript.layout import LineLayout, RowLayout, VisibilityOptions
 from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.model.transcript.post_rows import PieceRow, quote_of
+from broadcast_tui.tui.terminal.row_strip import RowStrip
 from broadcast_tui.tui.widgets.log_styles import LogStyles
 
 _SYSTEM_KINDS = (LineKind.SYSTEM, LineKind.ERROR, LineKind.PRESENCE)
@@ -60,53 +59,6 @@ LANGUAGE_CELLS = 16
 
 Run = tuple[int, int, Style]
 """Start and end (exclusive) of a range of characters, and its style."""
-
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
-
-class _NoCache(FIFOCache[_Key, _Value]):
-    """A cache that stores nothing."""
-
-    __slots__ = ()
-
-    def set(self, key: _Key, value: _Value) -> None:
-        pass
-
-    __setitem__ = set
-
-
-_NO_DIVIDES: FIFOCache[tuple[int, ...], list[Strip]] = _NoCache(1)
-_NO_STYLES: FIFOCache[Style, Strip] = _NoCache(1)
-_NO_FILTERS: FIFOCache[tuple[LineFilter, Color], Strip] = _NoCache(1)
-_NO_LENGTHS: FIFOCache[tuple[int, Style | None], Strip] = _NoCache(1)
-_NO_CROPS: FIFOCache[tuple[int, int], Strip] = _NoCache(1)
-_NO_EXTENTS: FIFOCache[tuple[int, int, Style | None], Strip] = _NoCache(1)
-
-
-class RowStrip(Strip):
-    """A strip without caches except for its rendered form; creating it takes a third of the time (measured).
-
-    A Strip has seven caches, and one of them contains the strip itself, so only the garbage collector can
-    free it. The log creates thousands of rows.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, segments: Iterable[Segment], cell_length: int | None = None) -> None:
-        self._segments = list(segments)
-        self._cell_length = cell_length
-        self._divide_cache = _NO_DIVIDES
-        self._crop_cache = _NO_CROPS
-        self._style_cache = _NO_STYLES
-        self._filter_cache = _NO_FILTERS
-        self._line_length_cache = _NO_LENGTHS
-        self._crop_extend_cache = _NO_EXTENTS
-        self._offsets_cache = _NO_CROPS
-        self._render_cache = None
-        self._link_ids = None
-        self._cell_count = None
 
 
 class LineRenderer:

@@ -23,8 +23,8 @@ from broadcast_tui.tui.model.transcript.navigation import line_of, post_id_of
 from broadcast_tui.tui.model.transcript.row_text import RowText
 from broadcast_tui.tui.model.transcript.selection import Excerpt, TextPosition, excerpt, word_at
 from broadcast_tui.tui.model.transcript.transcript import Transcript
+from broadcast_tui.tui.terminal.row_strip import RowStrip
 from broadcast_tui.tui.widgets.anchored_scroll_view import AnchoredScrollView
-from broadcast_tui.tui.widgets.line_renderer import RowStrip
 
 PICK_MARK = "▶"
 

@@ -70,6 +70,17 @@ class LogRows:
         """Drop the rendered lines from `line_id` on."""
         self.drop([cached_id for cached_id in self._strips if cached_id >= line_id])
 
+    def prepare(self, index: RowIndex, rows: Iterable[int], enough: Callable[[], bool]) -> bool:
+        """Render the lines of `rows` that are not cached, until `enough()`; returns whether all are."""
+        for y in rows:
+            anchor = index.anchor_at(y)
+            if anchor is None or anchor.line_id in self._strips:
+                continue
+            if enough():
+                return False
+            self.strip(index, y)
+        return True
+
     def strip(self, index: RowIndex, y: int) -> Strip:
         """Row `y` of the index; blank below the last line."""
         renderer = self.renderer

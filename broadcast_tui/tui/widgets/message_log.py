@@ -32,6 +32,7 @@ from broadcast_tui.tui.widgets.log_edges import LogEdges
 from broadcast_tui.tui.widgets.log_folding import LogFolding
 from broadcast_tui.tui.widgets.log_highlights import LogHighlights
 from broadcast_tui.tui.widgets.log_navigator import LogNavigator
+from broadcast_tui.tui.widgets.log_prefetch import LogPrefetch
 from broadcast_tui.tui.widgets.log_rows import LogRows
 from broadcast_tui.tui.widgets.log_styles import LOG_CSS, PARTS, log_styles, name_colors
 
@@ -118,6 +119,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         self.folding = LogFolding(self, self.rows.clear)
         self.navigator = LogNavigator(self, self.sync)
         self.highlights = LogHighlights(self)
+        self._prefetch = LogPrefetch(self, self.rows)
         self.edges = LogEdges(self, lambda: self.unseen)
         self.unseen = 0
         """Posts of others that arrived while the log was scrolled up."""
@@ -283,6 +285,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
 
     def anchor_changed(self) -> None:
         self._update_unseen()
+        self._prefetch.start()
 
     def top_reached(self) -> None:
         self.post_message(self.TopReached(self))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from rich.color import Color as RichColor
@@ -20,14 +22,17 @@ from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, PostState, Votes
 from broadcast_tui.tui.model.text.code import CodeKind
 from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, Rgb, contrast
+from broadcast_tui.tui.model.transcript.chunks import Line
 from broadcast_tui.tui.model.transcript.layout import PresenceShown
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
 from broadcast_tui.tui.model.transcript.records import OlderPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.themes import OWN_THEMES
+from broadcast_tui.tui.widgets.line_renderer import LineRenderer
 from broadcast_tui.tui.widgets.log_rows import CACHED_LINES
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from tests.support.chat_app import draw_soon
+from tests.support.running import eventually
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 HOSTILE = [
@@ -309,6 +314,27 @@ async def test_a_scrolled_log_does_not_move_and_counts_new_posts() -> None:
         assert on.rows[-1].endswith(" ↓ 12 new")
         assert on.screen[-1].rstrip(" ▁▂▃▄▅▆▇").endswith("↓ 12 new")
         assert on.app.unseen_counts == [12]
+
+
+async def test_the_page_above_is_rendered_in_advance(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[int] = []
+    render = LineRenderer.render
+
+    def noted_render(renderer: LineRenderer, line: Line, above: Line | None) -> list[Strip]:
+        rendered.append(line.id)
+        return render(renderer, line, above)
+
+    monkeypatch.setattr(LineRenderer, "render", noted_render)
+    async with stage(transcript_of(300)) as on:
+        for _ in range(3):
+            on.log.action_page_up()
+            first = on.log.index.anchor_at(round(on.log.scroll_y) - on.log.container_size.height)
+            assert first is not None
+            await eventually(partial(operator.contains, rendered, first.line_id))
+            rendered.clear()
+        on.log.action_page_up()
+        on.log.render_lines(on.log.size.region)
+        assert not rendered
 
 
 async def test_back_at_the_end_nothing_is_unseen() -> None:
