@@ -357,3 +357,27 @@ async def test_a_notice_does_not_cover_the_switcher_of_a_small_terminal() -> Non
         await chat.pilot.pause()
         assert "a notice" in "".join(chat.drawn())
         assert chat.drawn("#switcher") == before
+
+
+async def test_a_click_on_the_name_of_a_room_goes_there() -> None:
+    async def click(text: str) -> None:
+        rows = chat.drawn("#log")
+        y = next(number for number, row in enumerate(rows) if text in row)
+        await chat.pilot.click("#log", offset=(rows[y].index(text) + 1, y))
+        await chat.pilot.pause()
+
+    async with chatting("ana", "bob") as chat:
+        await enter_rooms(chat, "dev")
+        await chat.type("alt+1")
+        await chat.client.deliver(room_list("", (("docs", 7, ""),), False))
+        await chat.deliver(chat.client.post("bob", "not #nosuch but #dev or #docs"))
+        for place in ("#nosuch", "not "):
+            await click(place)
+            assert "#lobby" in chat.drawn("#status")[0]
+        await click("#dev")
+        assert "#dev" in chat.drawn("#status")[0]
+        assert chat.client.called("join") == [("dev", "50")]
+        await chat.type("alt+1")
+        await click("#docs")
+        assert "#docs" in chat.drawn("#status")[0]
+        assert chat.client.called("join")[-1] == ("docs", "50")
