@@ -75,7 +75,7 @@ class CodeBlock(NamedTuple):
 
 _Span = tuple[int, int]
 
-_SIGNS = lazy_pattern(r"[*_~`]|://")
+_SIGNS = lazy_pattern(r"[*_~`]|://|\\[!-/:-@\[-`{-~]")
 _FENCE = lazy_pattern(r" {0,3}(`{3,})([^`]*)")
 _TICKS = lazy_pattern(r"\\.|(`+)")
 _TOKEN = lazy_pattern(

@@ -140,9 +140,7 @@ def test_every_character_is_accounted_for_once(line: str) -> None:
 
 @given(ANY_LINE)
 def test_the_fast_check_has_no_false_negatives(line: str) -> None:
-    found = list(markup._parse(line))
-    # What is left are the backslashes of escapes, which stay visible in a line without markup.
-    assert has_markup(line) or all(TextStyle.MARK in run.style for run in found)
+    assert has_markup(line) or not list(markup._parse(line))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
