@@ -6,6 +6,8 @@ This is the only place that opens connections. Nothing is retried here: callers 
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
 from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
@@ -193,8 +195,16 @@ def describe(error: BaseException, settings: RedisSettings) -> str:
         case TimeoutError() | asyncio.TimeoutError():
             return f"{settings} does not respond."
         case ConnectionError() | OSError():
-            return f"Cannot connect to {settings}: {_reason(error, settings)}."
+            return f"Cannot connect to {settings}: {_system_reason(error) or _reason(error, settings)}."
     return f"{settings} failed: {_reason(error, settings)}."
+
+
+def _system_reason(error: BaseException) -> str:
+    """What the system says about a failed connection, without the address; empty if it says nothing."""
+    cause = error.__cause__ or error.__context__
+    if not isinstance(cause, OSError) or isinstance(cause, ssl.SSLError):
+        return ""
+    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else ""
 
 
 def _reason(error: BaseException, settings: RedisSettings) -> str:

@@ -57,7 +57,7 @@ def _server_advice(error: BroadcastError) -> str:
                 "address": f"Change {prefix}host or {prefix}port.",
                 "sharing": "Omit --share-port, and give each process its own --port behind a load balancer.",
             }[error.fault]
-        case SecretFileError():
+        case SecretFileError(is_in_redis=False):
             return "Choose another file with --tokens."
         case MissingPackageError():
             return ""

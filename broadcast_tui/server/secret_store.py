@@ -30,6 +30,9 @@ ID_CHARS = 8
 class SecretFileError(BroadcastError):
     """Stored secrets cannot be read, written or parsed, or one cannot be added."""
 
+    is_in_redis = False
+    """Whether they are not in a file, but in Redis."""
+
 
 class SecretEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A stored secret. `sha256` is the hexadecimal digest of all of it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from broadcast_tui.cli import hook, token
-from broadcast_tui.cli.errors import UsageError
+from broadcast_tui.cli.errors import UsageError, with_advice
 from broadcast_tui.cli.security import hooks_path
 from broadcast_tui.server.hook_store import HOOK_PREFIX, HookFileError
 from broadcast_tui.server.secret_store import digest_of
@@ -83,5 +83,6 @@ def test_hooks_in_redis_are_created_listed_and_revoked(
         hook.revoke("ci", history=server.url)
         assert server.cli("HLEN", "{bt:ctl}:hooks") == "0"
         url = server.url
-    with pytest.raises(HookFileError, match="Cannot read or write the hooks"):
+    with pytest.raises(HookFileError, match="Cannot read or write the hooks") as raised:
         hook.list_hooks(history=url)
+    assert with_advice(raised.value).endswith(". Check that it runs.")

@@ -401,5 +401,6 @@ async def test_an_unreachable_server_is_one_line(tmp_path: Path) -> None:
             await check_server(client, settings)
     text = str(raised.value)
     assert text.startswith(f"Cannot connect to redis+unix://{tmp_path}/none.sock")
+    assert text.endswith(": No such file or directory.")
     assert "\n" not in text
     assert SECRET not in text

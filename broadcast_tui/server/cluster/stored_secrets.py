@@ -118,7 +118,7 @@ class StoredSecrets(Generic[E]):
                 check_no_lookalike(entry.name, entries, self._kind)
                 if await stored.change({entry.id: _encode(entry)}, expected=version):
                     return *entries, entry
-            raise self._error(
+            raise self._failure(
                 f"Cannot store the {self._kind}: others are changing the {self._kind}s. Try again."
             )
 
@@ -138,6 +138,11 @@ class StoredSecrets(Generic[E]):
             return removed, others
 
         return self._execute(remove, is_change=True)
+
+    def _failure(self, text: str) -> SecretFileError:
+        error = self._error(text)
+        error.is_in_redis = True
+        return error
 
     async def _read(self, stored: SharedHash) -> tuple[str, tuple[E, ...]]:
         version, fields = await stored.read()
@@ -164,7 +169,8 @@ class StoredSecrets(Generic[E]):
         try:
             return asyncio.run(run())
         except UnavailableError as error:
-            raise self._error(f"Cannot read or write the {self._kind}s in {self._settings}.") from error
+            text = f"Cannot read or write the {self._kind}s in {self._settings}. Check that it runs."
+            raise self._failure(text) from error
 
 
 def _entries_of(fields: Mapping[str, bytes], entry_type: type[E]) -> tuple[E, ...]:
