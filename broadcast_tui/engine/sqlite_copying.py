@@ -46,6 +46,8 @@ class SqliteHistory:
         """Open an existing history to copy it. Raises EngineError."""
         if not path.exists():
             raise EngineError(f"There is no history {path}.")
+        if path.is_file() and not path.stat().st_size:
+            raise EngineError(f"The file {path} is empty, not a history.")
         history = cls._open(path)
         try:
             check_complete(history._connection, path)

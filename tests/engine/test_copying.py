@@ -298,7 +298,12 @@ async def test_histories_in_use_are_rejected(source: Path, target: Path) -> None
     await copy(source, target)
 
 
-async def test_missing_places_are_rejected(source: Path, target: Path) -> None:
+async def test_missing_places_are_rejected(source: Path, target: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    with pytest.raises(EngineError, match="is empty, not a history"):
+        SqliteHistory.open(empty)
+    assert empty.stat().st_size == 0
     with pytest.raises(EngineError, match="There is no history"):
         await copy(source, target)
     assert not target.exists()
