@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
@@ -14,6 +13,7 @@ from cyclopts import App
 from broadcast_tui.cli.chat import check_theme
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_tables import OptionsTable
+from broadcast_tui.cli.option_types import FilePath
 from broadcast_tui.cli.parser import app
 from broadcast_tui.cli.settings import KEYS, SECTIONS, SETTINGS, USER_CONFIG, read_toml, suggest
 from broadcast_tui.core.errors import BroadcastError
@@ -53,7 +53,7 @@ def config(section: str = "", /) -> int:
 
 
 @configuration.command
-def check(file: Path, /) -> int:
+def check(file: FilePath, /) -> int:
     """Check an options file for serve --config.
 
     Parameters

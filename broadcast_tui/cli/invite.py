@@ -48,6 +48,8 @@ def invite(
         Also print a link for browsers and its QR code.
     """
     host = check_host(host)
+    for option in [name for name, value in (("--role", role), ("--expires", expires)) if value and not token]:
+        raise UsageError(f"{option}: There is no new token. Create one with --token NAME.")
     info = find_server(data_path(), port)
     room = check_room(room)
     secret = create_token(open_token_store(info.tokens), token, role, expires)[0] if token else ""

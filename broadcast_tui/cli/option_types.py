@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import (
@@ -45,6 +46,13 @@ def given_text(_type: object, tokens: Sequence[Token]) -> str:
     return tokens[0].value
 
 
+def given_path(_type: object, tokens: Sequence[Token]) -> Path:
+    """The path that is an argument. Raises ValueError if it is empty, which would be the directory."""
+    if not tokens[0].value:
+        raise ValueError("The name of the file is empty")
+    return Path(tokens[0].value).expanduser()
+
+
 def time_span(_type: object, tokens: Sequence[Token]) -> float:
     """Convert a duration such as `5m`, or a number of seconds, to seconds. Raises ValueError."""
     value = tokens[0].value
@@ -65,6 +73,7 @@ Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 Duration = Annotated[float, Parameter(converter=time_span, validator=Number(gt=0))]
 Delay = Annotated[float, Parameter(converter=time_span, validator=Number(gte=0, lt=math.inf))]
 Text = Annotated[str, Parameter(converter=given_text)]
+FilePath = Annotated[Path, Parameter(converter=given_path)]
 Texts = Annotated[tuple[str, ...], Parameter(show_default=False)]
 Words = Annotated[str, Parameter(allow_leading_hyphen=False)]
 Connection = Annotated[ConnectOptions, Parameter(name="*")]

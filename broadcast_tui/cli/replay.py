@@ -13,13 +13,14 @@ from cyclopts.validators import Number
 
 from broadcast_tui.cli.chat import check_theme, has_terminal
 from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.option_types import FilePath
 from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.core.export.recording import Recording, RecordingError, read_recording
 from broadcast_tui.core.text import visible_line
 
 
 def replay(
-    file: str,
+    file: FilePath,
     /,
     *,
     speed: Annotated[float, Parameter(validator=Number(gte=0.25, lte=1024))] = 1.0,
@@ -45,12 +46,11 @@ def replay(
     theme
         Color theme for this run [default: that of the chat].
     """
-    path = Path(file).expanduser()
-    recording = _read(path)
+    recording = _read(file)
     check_theme(theme)
     if not has_terminal():
         raise UsageError("A replay needs a terminal for standard input and standard error.")
-    return _run(recording, path.name, speed, at, max_pause, theme)
+    return _run(recording, file.name, speed, at, max_pause, theme)
 
 
 def _read(path: Path) -> Recording:

@@ -223,6 +223,13 @@ def test_no_token_is_created_for_a_server_that_is_not_there(
     assert [path.name for path in data.iterdir()] == ["server-9001.json"]
 
 
+@pytest.mark.parametrize(("option", "value"), [("--role", "admin"), ("--expires", "1d")])
+async def test_options_of_a_new_token_need_one(tmp_path: Path, option: str, value: str) -> None:
+    outcome = await run("invite", option, value, home=tmp_path)
+    text = f"broadcast-tui: {option}: There is no new token. Create one with --token NAME.\n"
+    assert (outcome.status, outcome.out, outcome.err) == (2, "", text)
+
+
 async def test_invite_and_tokens_find_the_server(tmp_path: Path) -> None:
     async with program(
         "serve", "--host", "127.0.0.1", "--port", "0", "--history", "off", home=tmp_path

@@ -39,6 +39,8 @@ EXAMPLES = "Use 90s, 5m or 2h."
         ("serve --port", "--port needs a value."),
         ("token create", "Missing argument: NAME."),
         ("history copy a", "Missing argument: TARGET."),
+        ("replay ", "The name of the file is empty."),
+        ("config check ", "The name of the file is empty."),
         ("hook create bob", "Missing option: --room."),
         ("hook create bob --rom ops", "Missing option: --room. Did you mean --room instead of --rom?"),
         ("serve --keep-days 3d", f"Invalid value for --keep-days: '3d' is not a number. {UNIT}"),
@@ -49,8 +51,8 @@ EXAMPLES = "Use 90s, 5m or 2h."
     ],
 )
 def test_errors_are_one_sentence(capsys: pytest.CaptureFixture[str], words: str, text: str) -> None:
-    err = error_of(capsys, *words.split())
-    command = " ".join(words.split()[: 2 if words.startswith(("token", "history", "hook")) else 1])
+    err = error_of(capsys, *words.split(" "))
+    command = " ".join(words.split()[: 2 if words.startswith(("token", "history", "hook", "config")) else 1])
     assert err == f"broadcast-tui: {text} See 'broadcast-tui {command} --help'.\n"
 
 
