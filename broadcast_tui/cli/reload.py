@@ -52,11 +52,16 @@ class Reloader:
         """Reload all parts; if there is an error, nothing changes, and each mistake is a line of the log."""
         try:
             options = self._read_options()
-            changes = [load(options) for load in self._parts.values()]
         except (BroadcastError, OSError) as error:
-            for line in error.lines if isinstance(error, ConfigMistakes) else (str(error),):
-                reason = log_safe(redact(" ".join(line.split())), 400)
-                log.error("reload failed: %s", reason, extra={"event": "reload_failed", "reason": reason})
+            _log_failure(error)
+            return
+        changes = []
+        for load in self._parts.values():
+            try:
+                changes.append(load(options))
+            except (BroadcastError, OSError) as error:
+                _log_failure(error)
+        if len(changes) < len(self._parts):
             return
         details = [apply() for apply in changes]
         log.info(
@@ -79,6 +84,13 @@ class Reloader:
         if changed:
             extra = {"event": "restart_needed"}
             log.warning("restart the server to apply changes of: %s", ", ".join(changed), extra=extra)
+
+
+def _log_failure(error: BroadcastError | OSError) -> None:
+    """Log why nothing has been reloaded, a line for each mistake."""
+    for line in error.lines if isinstance(error, ConfigMistakes) else (str(error),):
+        reason = log_safe(redact(" ".join(line.split())), 400)
+        log.error("reload failed: %s", reason, extra={"event": "reload_failed", "reason": reason})
 
 
 class Coalescer:

@@ -35,13 +35,17 @@ def test_one_invalid_part_prevents_the_whole_reload(caplog: pytest.LogCaptureFix
     reloading = Reloader(lambda: {"x": 1}, {"x": 0}, {"x"})
     reloading.add("limits", part("limits"))
     reloading.add("bans", part("bans", bad=True))
+    reloading.add("tokens", part("tokens", bad=True))
     reloading()
     assert in_force == []
-    assert [record.getMessage() for record in caplog.records] == ["reload failed: bans is bad."]
+    assert [record.getMessage() for record in caplog.records] == [
+        "reload failed: bans is bad.",
+        "reload failed: tokens is bad.",
+    ]
     is_bad = False
     reloading()
-    assert in_force == ["limits 1", "bans 1"]
-    assert caplog.records[-1].getMessage() == "reloaded: limits, bans (2 active)"
+    assert in_force == ["limits 1", "bans 1", "tokens 1"]
+    assert caplog.records[-1].getMessage() == "reloaded: limits, bans (2 active), tokens (2 active)"
 
 
 def test_every_mistake_in_a_file_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
