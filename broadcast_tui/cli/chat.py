@@ -129,6 +129,7 @@ def chat(
             ask_name=ask_name,
             kiosk=kiosk,
             qr=qr,
+            restores=not (url or host or port or room),
         )
     finally:
         child.stop()
@@ -180,6 +181,7 @@ def _run(
     ask_name: bool,
     kiosk: bool,
     qr: bool,
+    restores: bool,
 ) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
@@ -223,6 +225,7 @@ def _run(
         make_invite=_make_invite,
         show_invite=qr,
         others=others,
+        shown_server=preferences.shown_server if restores else "",
         fixed=_fixed_settings(theme),
     )
     app.run()

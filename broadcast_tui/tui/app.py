@@ -90,6 +90,7 @@ class ChatApp(App[None]):
         make_invite: Makes the invites of /invite.
         show_invite: Whether to start with an invite.
         others: Servers to connect to as well, by `elsewhere`.
+        shown_server: URL of the one of them to display; empty: the client's.
         fixed: Settings that do not come from the preferences.
     """
 
@@ -126,6 +127,7 @@ class ChatApp(App[None]):
         make_invite: InviteMaker = link_to,
         show_invite: bool = False,
         others: Sequence[Address] = (),
+        shown_server: str = "",
         fixed: Mapping[str, Fixed] | None = None,
     ) -> None:
         ignore_size_variables()
@@ -152,6 +154,7 @@ class ChatApp(App[None]):
         self.is_kiosk = kiosk
         self._show_invite = show_invite
         self._others = list(others)
+        self._shown_server = shown_server
         self._first_credentials = (
             credentials if credentials is not None else PendingCredentials(Credentials(), server)
         )
@@ -281,6 +284,9 @@ class ChatApp(App[None]):
             if self._connections.at(address.url) is None:
                 self._connect(address, name)
         self._connections.save()
+        shown = self._connections.at(self._shown_server)
+        if shown is not None and shown is not self._connections.shown:
+            self._connections.join(Place(shown.server, shown.server.state.rooms.shown_name))
 
     def _connect(self, address: Address, name: str) -> ConnectedServer | None:
         """Connect to a server; None, after an error, if its address has a problem."""
@@ -392,6 +398,9 @@ class ChatApp(App[None]):
 
     def _save_preferences(self) -> None:
         self._preferences.emoji = self._saved.recent_reactions.used
+        shown = self._connections.shown
+        is_one_of_several = shown is not None and len(self._connections.all) > 1
+        self._preferences.shown_server = shown.server.url if shown is not None and is_one_of_several else ""
         self._preferences.save()
 
     def _handle_resume(self) -> None:

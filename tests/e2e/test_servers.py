@@ -92,7 +92,9 @@ def test_servers_are_restored_unless_the_user_left_them_or_names_another(
     assert ana.wait_exit() == 0
 
     ana = start()
-    ana.wait_for("▸1 lobby", " 2 ops", f"127.0.0.1:{work.port}")
+    ana.wait_for(" 1 lobby", "▸2 ops", f"127.0.0.1:{work.port}")
+    ana.type(f"{ALT}1")
+    ana.wait_for("▸1 lobby", " 2 ops")
     ana.enter("/quit")
     assert ana.wait_exit() == 0
 

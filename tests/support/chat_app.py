@@ -128,6 +128,7 @@ async def chatting(
     kiosk: bool = False,
     fixed: Mapping[str, Fixed] | None = None,
     others: Sequence[Address] = (),
+    shown_server: str = "",
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
@@ -159,6 +160,7 @@ async def chatting(
             kiosk=kiosk,
             fixed=fixed,
             others=others,
+            shown_server=shown_server,
         )
         async with app.run_test(size=size, notifications=True) as pilot:
             chat = Chat(app, pilot, client, elsewhere)

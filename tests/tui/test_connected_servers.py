@@ -350,6 +350,29 @@ async def test_others_are_connected_once_the_name_is_known() -> None:
         assert "◌ work.example.org" in chat.drawn("#status")[0]
 
 
+async def test_the_server_and_the_room_of_the_last_run_are_shown(tmp_path: Path) -> None:
+    others = (parse_address(WORK), parse_address("ws://other.example:1"))
+    async with chatting("ana", home=tmp_path, others=others) as chat:
+        work = chat.elsewhere[0]
+        await chat.type("alt+2")
+        await deliver(chat, work, *work.online("ana"))
+        await enter_rooms(chat, "dev")
+        await chat.type("ctrl+q")
+    saved = Preferences.load(tmp_path)
+    assert (saved.shown_server, saved.rooms_on(WORK).shown) == (WORK, "dev")
+    async with chatting("ana", home=tmp_path, others=others, shown_server=WORK, size=(120, 30)) as chat:
+        assert "work.example.org" in chat.drawn("#status")[0]
+        assert "▸2 lobby" in shown(chat)
+        assert "Message #lobby on work.example.org" in " ".join(chat.drawn("#composer"))
+        await chat.enter("/disconnect")
+        await eventually(lambda: chat.elsewhere[0].closed)
+        await chat.enter("/disconnect ws://other.example:1")
+        await eventually(lambda: chat.elsewhere[1].closed)
+        await chat.pilot.pause()
+        await chat.type("ctrl+q")
+    assert Preferences.load(tmp_path).shown_server == ""
+
+
 async def test_a_new_screen_shows_the_lists_as_the_one_before() -> None:
     async with chatting("ana", "bob", size=(80, 24)) as chat:
         await enter_rooms(chat, "dev")

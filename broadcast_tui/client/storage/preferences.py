@@ -82,6 +82,8 @@ class Preferences:
     servers: tuple[str, ...] = ()
     """URLs of the servers of the last chat that had several, in the order connected; empty if there was none.
     A chat without an address connects to them again."""
+    shown_server: str = ""
+    """URL of the one that was displayed at the end; empty if there was none."""
     notice: str = ""
     """Sentence about a failed read or write; empty if there was none."""
     _base: dict[str, object] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class Preferences:
         servers = saved.get("servers")
         urls = [_text(each, 512) for each in servers] if isinstance(servers, list) else []
         preferences.servers = tuple(dict.fromkeys(filter(None, urls)))[:SERVERS_MAX]
+        preferences.shown_server = _text(saved.get("shown_server"), 512)
         levels = saved.get("levels")
         for room, level in list(levels.items())[-LEVELS_MAX:] if isinstance(levels, dict) else ():
             if _text(room, 300) and _text(level, 16):
@@ -174,6 +177,8 @@ class Preferences:
             content["emoji"] = list(self.emoji[:EMOJI_MAX])
         if self.servers:
             content["servers"] = list(self.servers[:SERVERS_MAX])
+        if self.shown_server:
+            content["shown_server"] = self.shown_server
         return content if self.reactions else content | {"reactions": False}
 
     def rooms_on(self, url: str, requested: str = "") -> SavedRooms:
