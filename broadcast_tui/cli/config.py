@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cyclopts import App
@@ -15,7 +15,16 @@ from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_tables import OptionsTable
 from broadcast_tui.cli.option_types import FilePath
 from broadcast_tui.cli.parser import app
-from broadcast_tui.cli.settings import KEYS, SECTIONS, SETTINGS, USER_CONFIG, read_toml, suggest
+from broadcast_tui.cli.settings import (
+    KEYS,
+    SECTIONS,
+    SETTINGS,
+    USER_CONFIG,
+    ConfigError,
+    ConfigMistakes,
+    read_toml,
+    suggest,
+)
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.redaction import redact_userinfo
 from broadcast_tui.core.text import log_safe
@@ -40,7 +49,7 @@ def config(section: str = "", /) -> int:
     """
     if section and section not in SECTIONS:
         raise BroadcastError(f"No such section: {section!r}.{suggest(section, SECTIONS)}")
-    rows = [row for name in SECTIONS if section in ("", name) for row in _rows(name)]
+    rows = _all_rows([name for name in SECTIONS if section in ("", name)])
     missing = "" if USER_CONFIG.file.exists() else " (does not exist)"
     lines = [f"# {USER_CONFIG.file}{missing}"]
     width = min(60, max(len(f"{name} = {value}") for name, value, _ in rows))
@@ -75,11 +84,26 @@ def check(file: FilePath, /) -> int:
 
 
 def check_user_config() -> None:
-    """Check all of the user's configuration file. Raises BroadcastError for its first mistake."""
-    for section in SECTIONS:
-        for _ in _rows(section):
-            pass
+    """Check all of the user's configuration file. Raises BroadcastError."""
+    _all_rows(SECTIONS)
     USER_CONFIG.checked_keys()
+
+
+def _all_rows(sections: Sequence[str]) -> list[Row]:
+    """The settings in these sections. Raises ConfigMistakes for all mistakes in the user's file."""
+    rows: list[Row] = []
+    mistakes: list[str] = []
+    for section in sections:
+        try:
+            rows += _rows(section)
+        except ConfigMistakes as error:
+            mistakes += error.lines
+        except ConfigError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        # A file that cannot be read is a mistake of each section.
+        raise ConfigMistakes(dict.fromkeys(mistakes))
+    return rows
 
 
 def _rows(section: str) -> Iterator[Row]:

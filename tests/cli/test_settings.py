@@ -155,6 +155,23 @@ async def test_config_error_is_one_line(tmp_path: Path, content: str, message: s
     assert len(outcome.err.splitlines()) == 1
 
 
+async def test_mistakes_of_all_sections_are_reported_at_once(tmp_path: Path) -> None:
+    directory = tmp_path / "broadcast-tui"
+    directory.mkdir()
+    file = directory / "config.toml"
+    file.write_text('[chat]\nnam = "ana"\n[serve]\nport = "many"\nprot = 1\n[settings]\ntime = "13h"\n')
+    outcome = await run("config", home=tmp_path)
+    places = (
+        ":2: [chat] has no option 'nam'. ",
+        ":4: Invalid value for [port]: 'many' is not a whole number. ",
+        ":5: [serve] has no option 'prot'. ",
+        ": [settings] Invalid value for time: '13h'. ",
+    )
+    assert (outcome.status, outcome.out) == (2, "")
+    for line, place in zip(outcome.err.splitlines(), places, strict=True):
+        assert line.startswith(f"broadcast-tui: {file}{place}")
+
+
 def test_settings_of_the_chat_are_read_and_printed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text('[settings]\ntime = "12h"\nfolding = false\nnames = 20\n')
     assert USER_CONFIG.chat_settings() == {"time": "12h", "folding": "off", "names": "20"}
