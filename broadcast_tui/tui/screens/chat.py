@@ -66,6 +66,7 @@ QUIT_AGAIN_S = 3.0
 class ChatScreen(Screen[None]):
     """The rooms of one client. Updates from the server come in through `receive` only."""
 
+    BLANK = True
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
         (0, "-narrow"),
         (60, "-medium"),

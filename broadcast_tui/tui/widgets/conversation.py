@@ -46,6 +46,18 @@ BARE = "-bare"
 _UPWARDS = ("page_up", "scroll_up", "scroll_home")
 
 
+class _CoveredHorizontal(Horizontal):
+    """A container whose children cover it. Textual would render it for each frame, line by line."""
+
+    BLANK = True
+
+
+class _CoveredVertical(Vertical):
+    """A container whose children cover it."""
+
+    BLANK = True
+
+
 class PostActor(Protocol):
     """What carries out actions on posts."""
 
@@ -71,6 +83,7 @@ class Conversation(Vertical):
         right: The panel to the right of the log.
     """
 
+    BLANK = True
     DEFAULT_CSS = """
     Conversation {
         height: 1fr;
@@ -146,9 +159,9 @@ class Conversation(Vertical):
 
     def compose(self) -> ComposeResult:
         left, right = self._sides
-        with Horizontal(id="room"):
+        with _CoveredHorizontal(id="room"):
             yield left
-            with Vertical(id="talk"):
+            with _CoveredVertical(id="talk"):
                 yield self.header
                 yield self.question_bar
                 yield self.log_view
