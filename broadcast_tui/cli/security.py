@@ -14,7 +14,13 @@ from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.hook_store import Hooks, HookStore
-from broadcast_tui.server.tls import ServerTls, outward_address, self_signed
+from broadcast_tui.server.tls import (
+    CertificateError,
+    MissingPackageError,
+    ServerTls,
+    outward_address,
+    self_signed,
+)
 from broadcast_tui.server.token_store import Tokens, TokenStore
 
 Auth = Literal["open", "token"]
@@ -77,9 +83,14 @@ class Security:
             UsageError, CertificateError: As `given_certificate`, or the certificate cannot be created.
         """
         given = self.given_certificate()
-        if given is None and self.tls == "self-signed":
+        if given is not None or self.tls != "self-signed":
+            return given
+        try:
             return ServerTls(self_signed(data_path() / "self-signed.pem", host))
-        return given
+        except MissingPackageError:
+            raise
+        except CertificateError as error:  # about a file that no option names
+            raise UsageError(f"--tls self-signed: {error}") from error
 
     def info(self, host: str, port: int, tls: ServerTls | None, shared_tokens: str = "") -> ServerInfo:
         """The data that `invite` needs."""

@@ -393,3 +393,14 @@ async def test_forget_deletes_credentials_by_address(tmp_path: Path) -> None:
         outcome = await run("forget", "wss://localhost:1/dev", home=tmp_path)
         assert (outcome.status, outcome.out, outcome.err) == (0, "", message + "\n")
     assert kept.pin("wss://localhost:1") == ""
+
+
+async def test_an_unusable_generated_certificate_is_reported_without_advice_about_given_ones(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "broadcast-tui" / "self-signed.pem"
+    file.parent.mkdir()
+    file.write_text("nonsense")
+    outcome = await run(*ANY_PORT, "--tls", "self-signed", home=tmp_path)
+    text = f"--tls self-signed: {file} is not a certificate and its key in PEM format."
+    assert one_line(outcome, 2) == f"broadcast-tui: {text}"
