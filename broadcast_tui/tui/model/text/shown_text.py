@@ -4,7 +4,7 @@
     [label](https://host/…)    `label host`, unless the label imitates another address
     ```python                  the code without fences, and the language of the block
     > quoted                   a bar instead of `> `
-    | a | b |                  columns padded to one width, if all of the table fits
+    | a | b |                  columns padded to one width, the widest ones cut if the table is too wide
 
 Everything else is unchanged. A `ShownText` consists of *pieces*, runs of characters that are copied from the
 written text, and of characters that are only shown, such as the padding of a table. Both texts have the
@@ -208,7 +208,8 @@ def shown_text(written: str, *, quotes: bool = True, tables_within: int = 0) -> 
     Args:
         written: The text of a post.
         quotes: Whether there is room for bars beside quoted lines.
-        tables_within: Cells that a table may take; wider ones are shown as written.
+        tables_within: Cells that a table may take; if it has too many columns for that, it is shown as
+            written.
     """
     if not _may_change(written):
         return ShownText(written, written)
@@ -230,8 +231,9 @@ def shown_text(written: str, *, quotes: bool = True, tables_within: int = 0) -> 
                 builder.copy(lines[line], offsets[line])
             number = block.end + 1
             continue
-        table = table_at(lines, number) if tables_within else None
-        if table is not None and table.width <= tables_within:
+        found = table_at(lines, number) if tables_within else None
+        table = None if found is None else found.fitted(tables_within)
+        if table is not None:
             builder.add_table(table, lines, offsets)
             number += len(table.rows)
             continue

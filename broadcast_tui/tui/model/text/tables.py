@@ -12,12 +12,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from broadcast_tui.tui.model.text.wrapping import cells_of
+from broadcast_tui.tui.model.text.wrapping import cells_of, clip
 
 COLUMNS_MAX = 20
 ROWS_MAX = 100
+LINE_MAX = 2_000
+"""Larger tables, and those with longer lines, are not laid out."""
+
 CELLS_MAX = 300
-"""Larger and wider tables are not laid out."""
+"""Widest table, in cells; in a wider one, cells are cut."""
+
+COLUMN_MIN = 5
+"""Narrowest column with cells that are cut. A table with too many columns for that is not laid out."""
+
+ELLIPSIS = "…"
 
 _BAR = re.compile(r"\\.|\|")
 _RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)*(?: *:?-+:? *)\|?\s*")
@@ -45,25 +53,47 @@ class Table(NamedTuple):
     widths: tuple[int, ...]
     right: tuple[bool, ...]
 
-    @property
-    def width(self) -> int:
-        """Cells of a row, with two between columns."""
-        return sum(self.widths) + 2 * (len(self.widths) - 1)
-
     def cell_text(self, column: int, cell: Cell | None, line: str) -> tuple[str, str, str]:
-        """Blanks before a cell, its text, and blanks after it; dashes for None."""
+        """What is shown before the text of a cell, its text, and what is shown after it; dashes for None.
+
+        The end of a text that is wider than the column is replaced by an ellipsis.
+        """
+        width = self.widths[column]
         if cell is None:
-            return "", "─" * self.widths[column], ""
+            return "", "─" * width, ""
         text = line[cell.start : cell.end]
-        blanks = " " * (self.widths[column] - cells_of(text))
+        shown = clip(text, width)
+        blanks = " " * (width - cells_of(shown))
+        if shown != text:
+            return "", shown.removesuffix(ELLIPSIS), f"{ELLIPSIS}{blanks}"
         return (blanks, text, "") if self.right[column] else ("", text, blanks)
+
+    def fitted(self, width: int) -> Table | None:
+        """The table within `width` cells, the widest columns narrowed; None if there are too many columns."""
+        count = len(self.widths)
+        room = min(width, CELLS_MAX) - 2 * (count - 1)
+        if sum(self.widths) <= room:
+            return self
+        if room < count * COLUMN_MIN:
+            return None
+        for left, narrowest in zip(range(count, 0, -1), sorted(self.widths), strict=True):
+            share, spare = divmod(room, left)
+            if narrowest > share:
+                break
+            room -= narrowest
+        widths = []
+        for wanted in self.widths:
+            extra = wanted > share and spare > 0
+            spare -= extra
+            widths.append(min(wanted, share + extra))
+        return self._replace(widths=tuple(widths))
 
 
 def table_at(lines: Sequence[str], first: int) -> Table | None:
     """The table whose head is line `first`; None if there is none."""
     if first + 1 >= len(lines) or "|" not in lines[first] or "|" not in lines[first + 1]:
         return None
-    if len(lines[first + 1]) > CELLS_MAX or not _RULE.fullmatch(lines[first + 1]):
+    if len(lines[first + 1]) > LINE_MAX or not _RULE.fullmatch(lines[first + 1]):
         return None
     dashes = [lines[first + 1][cell.start : cell.end] for cell in _cells(lines[first + 1])]
     heads = _cells(lines[first])
@@ -72,7 +102,7 @@ def table_at(lines: Sequence[str], first: int) -> Table | None:
         return None
     rows = [TableRow(first, heads, is_head=True), TableRow(first + 1, (None,) * count)]
     for number in range(first + 2, min(len(lines), first + ROWS_MAX)):
-        if "|" not in lines[number] or len(lines[number]) > CELLS_MAX:
+        if "|" not in lines[number] or len(lines[number]) > LINE_MAX:
             break
         cells = _cells(lines[number])
         if len(cells) != count:
@@ -83,8 +113,6 @@ def table_at(lines: Sequence[str], first: int) -> Table | None:
         for column, cell in enumerate(row.cells):
             if cell is not None:
                 widths[column] = max(widths[column], cells_of(lines[row.line][cell.start : cell.end]))
-    if sum(widths) > CELLS_MAX:
-        return None
     right = tuple(text.endswith(":") and not text.startswith(":") for text in dashes)
     return Table(tuple(rows), tuple(widths), right)
 

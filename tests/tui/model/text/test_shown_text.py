@@ -57,7 +57,7 @@ def test_what_is_marked() -> None:
     assert source_text("**b**").text == "**b**"
 
 
-@given(TEXTS, st.booleans(), st.sampled_from([0, 40]))
+@given(TEXTS, st.booleans(), st.sampled_from([0, 14, 40]))
 def test_every_shown_character_is_found_in_the_written_text(written: str, quotes: bool, tables: int) -> None:
     shown = shown_text(written, quotes=quotes, tables_within=tables)
     ends = [0, 0]
@@ -108,8 +108,45 @@ def test_all_that_is_shown_stands_for_all_that_was_written(text: str) -> None:
     assert shown.whole(visible[0] + 1, visible[1]) == (visible[0] + 1, visible[1])
 
 
+def test_a_wide_table_is_cut_to_the_width() -> None:
+    written = "| name | what happened | n |\n|---|---|--:|\n| eu-west | " + "a long story " * 30 + "| 12 |"
+    text = shown_text(written, tables_within=30).text
+    assert text.split("\n") == [
+        "name     what happened       n",
+        "───────  ────────────────  ───",
+        "eu-west  a long story a …   12",
+    ]
+    assert {cells_of(line) for line in text.split("\n")} <= {29, 30}
+
+
+def test_the_widest_columns_are_cut_first_and_evenly() -> None:
+    row = "| " + " | ".join(["x" * 4, "y" * 50, "陈" * 30]) + " |"
+    rows = shown_text(f"{row}\n|---|---|---|\n{row}", tables_within=31).text.split("\n")
+    assert rows[0] == rows[2] == "xxxx  yyyyyyyyyyy…  陈陈陈陈陈…"
+    assert cells_of(rows[1]) == 31
+
+
+def test_a_table_with_too_many_columns_stays_as_written() -> None:
+    written = "| aaaaaaaa | bbbbbbbb |\n|---|---|\n| 1 | 2 |"
+    assert shown_text(written, tables_within=12).text.startswith("aaaa…  bbbb…")
+    assert shown_text(written, tables_within=11).text == written
+
+
+@given(
+    st.lists(st.lists(st.text("ab 陈🐙é", max_size=30), min_size=2, max_size=4), min_size=1),
+    st.integers(1, 60),
+)
+def test_no_row_of_a_table_is_wider_than_allowed(rows: list[list[str]], within: int) -> None:
+    count = len(rows[0])
+    lines = ["|" + "|".join((*row, *[""] * count)[:count]) + "|" for row in rows]
+    written = "\n".join([lines[0], "|---" * count + "|", *lines[1:]])
+    shown = shown_text(written, tables_within=within)
+    if shown.text != written:
+        assert all(cells_of(line) <= within for line in shown.text.split("\n"))
+
+
 def test_a_large_table_is_not_laid_out() -> None:
     head = "| a | b |\n|---|---|\n"
-    wide = head + "| " + "x" * 400 + " | y |"
+    wide = head + "| " + "x" * 2_000 + " | y |"
     assert shown_text(wide, tables_within=10_000).text.startswith("a    b")
     assert len(shown_text(head + "| x | y |\n" * 1_500, tables_within=100).text) < 20_000
