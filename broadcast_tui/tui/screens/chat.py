@@ -130,6 +130,7 @@ class ChatScreen(Screen[None]):
         self._quit_until = 0.0
         self._quit_key = 0
         """The composer's key count at the first request to quit."""
+        self._was_displayed = False
         self.is_ready = False
         """Whether `receive` can be called."""
         self._before: ChatScreen | None = None
@@ -155,6 +156,11 @@ class ChatScreen(Screen[None]):
         client = self._client
         yield ReplayControls(client, conversation) if isinstance(client, ReplayClient) else conversation
         yield KeyFooter()
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # Mounting has styled all widgets already.
+        event.refresh_styles = self._was_displayed
+        self._was_displayed = True
 
     def on_screen_suspend(self) -> None:
         # A dialog shows the current toasts again, in a place of their own.
