@@ -64,6 +64,7 @@ from broadcast_tui.tui.terminal.signals import (
 )
 from broadcast_tui.tui.terminal.title import TerminalTitle
 from broadcast_tui.tui.widgets.conversation import Conversation
+from broadcast_tui.tui.widgets.dialog import load_dialog_styles
 from broadcast_tui.tui.widgets.toast import show_warning
 
 
@@ -187,6 +188,7 @@ class ChatApp(App[None]):
             self._start(self._initial_name)
         else:
             self._names.choose(f"{self._server} #{self._room}".strip(), self._start)
+        self.call_after_refresh(load_dialog_styles, self)
         if not self.is_headless:
             self.call_after_refresh(tune_garbage_collector)
 

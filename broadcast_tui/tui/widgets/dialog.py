@@ -1,25 +1,34 @@
 """The box of every dialog, with a title at the top left of its border and key hints at the bottom right.
 
-The style of dialogs is in `app.tcss`: the classes `dialog`, `dialog-field`, `dialog-list` and `dialog-note`.
+Their style is in `dialogs.tcss`: the classes `dialog`, `dialog-field`, `dialog-list` and `dialog-note`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.app import App
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.strip import Strip
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+STYLES = Path(__file__).parents[1] / "dialogs.tcss"
 SEPARATOR = " · "
 FRAME_CELLS = 6
 """Cells of a border that its label cannot use: corners, lines and spaces."""
+
+
+def load_dialog_styles(app: App[object]) -> None:
+    """Load the style of dialogs, unless that has been done before."""
+    if not app.stylesheet.has_source(str(STYLES)):
+        app.stylesheet.add_source(STYLES.read_text("utf-8"), (str(STYLES), ""))
 
 
 class Dialog(VerticalScroll):
@@ -38,6 +47,7 @@ class Dialog(VerticalScroll):
         self, title: str, hints: Sequence[str] = (), *, id: str, page: bool = False, classes: str = ""
     ) -> None:
         super().__init__(id=id, classes=f"dialog {classes}".rstrip(), can_focus=page)
+        load_dialog_styles(self.app)
         self.border_title = Content(title)
         self._hints = tuple(hints)
 
