@@ -309,14 +309,10 @@ class ChatScreen(Screen[None]):
     # Rooms
 
     def show_place(self, place: Place | None) -> None:
-        """Display a joined room of any server."""
+        """Show a joined room of any server, on that server's screen; None: the one that is displayed."""
         self.submit_pending()
         if place is not None and place.room in place.server.state.rooms.joined:
             self.servers.show(place, datetime.now(UTC))
-        self._show_displayed()
-
-    def _show_displayed(self) -> None:
-        """Show the displayed room; if it is on another server, on that server's screen."""
         if self.is_displayed:
             self.refresh_views()
         else:
@@ -354,7 +350,7 @@ class ChatScreen(Screen[None]):
         self.submit_pending()
         if not self.servers.show_urgent(datetime.now(UTC)):
             show_toast(self, "No unread posts in other rooms", 3)
-        self._show_displayed()
+        self.show_place(None)
 
     def action_switch_room(self) -> None:
         """Open the switcher with the known rooms, and request the lists of the servers' rooms."""
