@@ -6,6 +6,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from cyclopts import App, Parameter
 
@@ -157,7 +158,7 @@ def _open_shared(history: str) -> Hooks:
 def _base_url(url: str, port: int | None) -> str:
     """The address of the server without a slash at its end. Raises UsageError."""
     if url:
-        if not _WEB_ADDRESS.fullmatch(url):
+        if not _is_web_address(url):
             raise UsageError(f"--url: Invalid address: {url!r}. Use one like https://chat.example.com.")
         return url.rstrip("/")
     port = choose_port(data_path(), port)
@@ -165,6 +166,14 @@ def _base_url(url: str, port: int | None) -> str:
     if info is None:
         return f"http://localhost:{port}"
     return "http" + websocket_url(info.host, port, secure=info.secure).removeprefix("ws")
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        port = urlsplit(url).port
+    except ValueError:  # also for an IPv6 address without brackets
+        return False
+    return port != 0 and _WEB_ADDRESS.fullmatch(url) is not None
 
 
 def _print_note(text: str) -> None:

@@ -115,6 +115,9 @@ def parse_address(text: str) -> Address:
         parts = urlsplit(full)
         port = parts.port
     except ValueError:
+        host = full.partition("://")[2].partition("/")[0].partition("#")[0]
+        if parse_ip(host) is not None:
+            hint = "Write an IPv6 address in brackets, such as [::1]:8765."
         raise AddressError(f"Invalid address: {text!r}. {hint}") from None
     if parts.scheme not in SCHEMES:
         raise AddressError(f"Address {text!r} must start with ws://, wss://, http:// or https://. {hint}")

@@ -50,7 +50,13 @@ def test_a_hook_is_created_listed_and_revoked(tokens: str, capsys: pytest.Captur
         hook.revoke("ci", tokens=tokens)
 
 
-@pytest.mark.parametrize("url", ["chat.example.com", "ftp://a", "https://", "https://a?b", "https://u:p@a"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("chat.example.com", "ftp://a", "https://", "https://a?b", "https://u:p@a"),
+        *("http://::1:8765", "http://a:b", "http://a:0", "http://a:99999"),
+    ],
+)
 def test_an_invalid_url_is_reported(url: str, tokens: str) -> None:
     with pytest.raises(UsageError, match="--url"):
         hook.create("ci", room="ops", tokens=tokens, url=url)

@@ -216,3 +216,9 @@ def test_command_for_others_leads_to_the_same_address(text: str, command: str) -
     address = parse_address(text)
     assert address.command == command
     assert parse_address(command.removeprefix("broadcast-tui chat ").strip("'")) == address
+
+
+@pytest.mark.parametrize("text", ["::1", "2001:db8::1", "ws://::1:8765", "fe80::1%eth0/dev", "::1#token=x"])
+def test_brackets_are_suggested_for_ipv6(text: str) -> None:
+    with pytest.raises(AddressError, match=r"Write an IPv6 address in brackets, such as \[::1\]:8765\.$"):
+        parse_address(text)
