@@ -28,7 +28,7 @@ from broadcast_tui.core.hub.history import BackfillRead, HistoryRead, Read, Sear
 from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.ring_notes import EncodedEntry
-from broadcast_tui.core.hub.room import Subscription
+from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.notes import Entry, LogEvent
 from broadcast_tui.core.text import log_safe
@@ -42,6 +42,7 @@ from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.log_reads import read_log
 from broadcast_tui.server.open_connection import OpenConnection
 from broadcast_tui.server.post_writer import PostWriter
+from broadcast_tui.server.room_passes import SLICE_S, RoomPasses
 from broadcast_tui.server.sanction_store import SanctionSaver, SanctionStore
 from broadcast_tui.server.stats import ServerStats
 from broadcast_tui.server.turns import Pauses, TurnScheduler
@@ -51,19 +52,12 @@ DELIVER_POSTS = 256
 """Posts added to the rings before a flush, so that a burst cannot push posts out of them unsent."""
 UNDELIVERED_MAX = 5_000
 """Posts that are appended but not yet written; above it, appending pauses."""
-SLICE_S = 0.0005
-"""Maximum time of one flush.
-
-The rest follows in the next loop turn, after frames that have arrived meanwhile.
-"""
 SEARCHES_AT_ONCE = 1
 """Searches that an engine works on; it has one thread for them, which would do others in order."""
 PAGES_AT_ONCE = 2
 """The same for pages of history: one is read while another is on its way."""
 CHECKED_TOGETHER = 256
 """Connections checked between two looks at the clock."""
-SLICE_PEERS = 64
-"""Connections written to between two looks at the clock, in some 0.3 ms."""
 RANDOM_ID_BYTES = 16
 """Size of the random part of the names of rooms."""
 STORAGE_FAILED = "The server cannot store posts right now. Try again in a moment."
@@ -113,8 +107,8 @@ class HubRunner:
         self._limits = limits
         self._debug = log.isEnabledFor(logging.DEBUG)
         self._posts = PostWriter(self._effects, self.stats)
+        self._passes = RoomPasses(self._effects, self._posts, self._defer_writes)
         self._flush_scheduled = False
-        self._to_write: list[Subscription] = []
         self._append_requested = asyncio.Event()
         self._topics_requested = asyncio.Event()
         self._appends: dict[asyncio.Event, float] = {}
@@ -420,33 +414,23 @@ class HubRunner:
         Returns to the loop after `SLICE_S` and schedules the rest.
         """
         self._flush_scheduled = False
-        effects = self._effects
-        deadline = self._loop.time() + SLICE_S
-        while self._to_write or effects.dirty_rooms:
-            if not self._to_write:
-                room = effects.dirty_rooms.pop()
-                self._to_write = room.undeferred
-                self._deferred_writes.add(room)
-                continue
-            subscriptions = self._to_write[-SLICE_PEERS:]
-            del self._to_write[-SLICE_PEERS:]
-            self._posts.write(subscriptions)
-            if self._loop.time() > deadline:
-                break
-        else:
+        if self._passes.write():
             self._flush_peers()
         self._close_peers()
-        if self._to_write or effects.needs_flush:
+        if self._passes.in_progress or self._effects.needs_flush:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
-        if effects.reads:
+        if self._effects.reads:
             self.wake()
+
+    def _defer_writes(self, room: Room) -> None:
+        self._deferred_writes.add(room)
 
     def _flush_peers(self) -> None:
         """Write replies, notices, replays, and posts off the fast path: one write to each connection."""
         effects = self._effects
         dirty = effects.take_dirty_peers()
-        deadline = self._loop.time() + SLICE_S
+        deadline = time.perf_counter() + SLICE_S
         while dirty:
             peer = dirty.pop()
             if peer.blocked:
@@ -466,19 +450,19 @@ class HubRunner:
                     effects.dirty_peers.add(peer)
                 else:
                     peer.enter_fast_path()
-            if self._loop.time() > deadline:
+            if time.perf_counter() > deadline:
                 break
         effects.dirty_peers |= dirty
 
     def _close_peers(self) -> None:
         """Close the connections that are due and have no frames left to write."""
         effects = self._effects
-        deadline = self._loop.time() + SLICE_S
+        deadline = time.perf_counter() + SLICE_S
         for peer in [peer for peer in effects.closing_peers if peer not in effects.dirty_peers]:
             effects.closing_peers.discard(peer)
             if peer.closing is not None and peer.id in self.hub.peers:
                 peer.link.end(*peer.closing)
-            if self._loop.time() > deadline:
+            if time.perf_counter() > deadline:
                 break
 
     def _drop(self, peer: Peer, reason: str) -> None:

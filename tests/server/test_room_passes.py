@@ -1,0 +1,121 @@
+"""When a room's new posts are written to its connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+from broadcast_tui.core.hub.effects import Effects
+from broadcast_tui.core.hub.room import Room, Subscription
+from broadcast_tui.server.post_writer import PostWriter
+from broadcast_tui.server.room_passes import SLICE_PEERS, SLICE_S, WAIT_SHARE, RoomPasses
+
+DELIVERY_S = SLICE_S / 1_000
+
+
+@dataclass(eq=False)
+class FakeRoom:
+    """A room of `size` connections."""
+
+    size: int
+    last_seq: int = 0
+
+    @property
+    def ring(self) -> SimpleNamespace:
+        return SimpleNamespace(last_seq=self.last_seq)
+
+    @property
+    def undeferred(self) -> list[tuple[FakeRoom, int]]:
+        return [(self, number) for number in range(self.size)]
+
+
+@dataclass
+class World:
+    """Passes with a clock that only writing moves, and what they have written."""
+
+    now: float = 0.0
+    effects: Effects = field(default_factory=Effects)
+    written: list[tuple[FakeRoom, int]] = field(default_factory=list)
+    begun: list[FakeRoom] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        begun = cast("list[Room]", self.begun)
+        self.passes = RoomPasses(self.effects, cast(PostWriter, self), begun.append, lambda: self.now)
+
+    def write(self, subscriptions: list[Subscription]) -> None:
+        self.written += cast("list[Any]", subscriptions)
+        self.now += DELIVERY_S * len(subscriptions)
+
+    def post(self, room: FakeRoom, count: int = 1) -> None:
+        room.last_seq += count
+        self.effects.dirty_rooms.add(cast(Room, room))
+
+    def write_posts(self, room: FakeRoom, count: int) -> None:
+        """Let the latest pass be one of `count` posts, after another of the same room."""
+        for posts in (1, count):
+            self.post(room, posts)
+            self.finish()
+        self.begun.clear()
+
+    def finish(self) -> None:
+        """Write until the pass in progress ends."""
+        self.passes.write()
+        while self.passes.in_progress:
+            self.passes.write()
+
+
+def test_a_pass_writes_to_all_connections_in_slices() -> None:
+    world, room = World(), FakeRoom(3_000)
+    world.post(room)
+    assert not world.passes.write()
+    assert 1_000 < len(world.written) < 1_000 + 2 * SLICE_PEERS
+    world.finish()
+    assert sorted(number for _, number in world.written) == list(range(3_000))
+    assert world.begun == [room]
+    assert world.passes.write()
+    assert not world.effects.dirty_rooms
+
+
+def test_a_pass_waits_for_as_many_posts_as_the_last_one_had() -> None:
+    world, room = World(), FakeRoom(500)
+    world.write_posts(room, 3)
+    world.post(room, 2)
+    assert world.passes.write()
+    assert not world.passes.in_progress
+    assert world.effects.needs_flush
+    world.post(room)
+    world.finish()
+    assert world.begun == [room]
+
+
+def test_the_wait_ends_after_a_share_of_the_time_of_the_last_pass() -> None:
+    world, room = World(), FakeRoom(500)
+    world.write_posts(room, 3)
+    world.post(room)
+    world.now += WAIT_SHARE * 500 * DELIVERY_S * 0.9
+    world.passes.write()
+    assert world.begun == []
+    world.now += WAIT_SHARE * 500 * DELIVERY_S * 0.2
+    world.finish()
+    assert world.begun == [room]
+    world.post(room)  # as many as in the pass before
+    world.finish()
+    assert world.begun == [room, room]
+
+
+def test_other_rooms_do_not_wait() -> None:
+    world, busy, other = World(), FakeRoom(500), FakeRoom(10)
+    world.write_posts(busy, 5)
+    world.post(busy)
+    world.post(other)
+    world.finish()
+    assert world.begun == [other, busy]
+
+
+def test_rooms_without_connections_are_done_at_once() -> None:
+    world, room = World(), FakeRoom(0)
+    world.post(room)
+    assert world.passes.write()
+    assert world.written == []
+    assert not world.effects.dirty_rooms
