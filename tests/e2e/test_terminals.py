@@ -43,10 +43,13 @@ def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
 
 
 def log_rows(terminal: Terminal) -> list[str]:
-    """The rows of the log without the scrollbar, and without the last one, which may contain the badge."""
+    """The rows of the log without the scrollbar and the badge, and without the last one.
+
+    The badge is in the last row, or above the list of suggestions.
+    """
     status = next(n for n, line in enumerate(terminal.lines) if re.match(r" #lobby .*●", line))
     return [
-        re.sub(r"\s*[▁▂▃▄▅▆▇█]?\s*(?:\d+ here|ana \(you\)|bob)?$", "", line)
+        re.sub(r"\s*(?:↓ (?:Esc Latest|\d+ new))?\s*[▁▂▃▄▅▆▇█]?\s*(?:\d+ here|ana \(you\)|bob)?$", "", line)
         for line in terminal.lines[: status - 1]
     ]
 
