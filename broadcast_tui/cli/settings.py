@@ -167,16 +167,18 @@ def read_toml(path: Path) -> dict[str, object]:
         ConfigError: It cannot be read or is not valid.
         FileNotFoundError, NotADirectoryError: It does not exist.
     """
-    import tomllib
-
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise
     except UnicodeError as error:
         raise ConfigError(f"Cannot read {path}: it is not text in UTF-8.") from error
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror or error}.") from error
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
 
