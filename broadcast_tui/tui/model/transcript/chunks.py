@@ -17,6 +17,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.wrapping import MULTILINE, measure
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
+from broadcast_tui.tui.model.transcript.text_column import TextColumn
 
 
 class LineKind(IntEnum):
@@ -107,7 +108,7 @@ class Chunk:
         self.kinds = bytearray()
         self.flags = bytearray()
         self.senders: list[str] = []
-        self.texts: list[str] = []
+        self.texts = TextColumn()
         self.times = array("d")
         self.cells = array("I")
         self.epochs: list[str] = []
@@ -216,7 +217,8 @@ class Chunk:
         """A copy in which line `i` is replaced; its position in the log stays."""
         changed = self._part(0, len(self))
         changed.char_count += len(entry.text) - len(self.texts[i])
-        changed.kinds[i], changed.flags[i], changed.texts[i] = entry.kind, entry.flags, entry.text
+        changed.kinds[i], changed.flags[i] = entry.kind, entry.flags
+        changed.texts = self.texts.replaced(i, entry.text)
         changed.cells[i] = _cells_of(entry.text)
         line_id = self.first_id + i
         if entry.details is not None:
@@ -232,8 +234,11 @@ class Chunk:
         part.kinds = self.kinds[start:end]
         part.flags = self.flags[start:end]
         part.senders = self.senders[start:end]
-        part.texts = self.texts[start:end]
-        part.char_count = self.char_count - sum(map(len, self.texts[:start] + self.texts[end:]))
+        if (start, end) == (0, len(self)):
+            part.texts, part.char_count = self.texts.copy(), self.char_count
+        else:
+            texts = self.texts[start:end]
+            part.texts, part.char_count = TextColumn(texts), sum(map(len, texts))
         part.times = self.times[start:end]
         part.cells = self.cells[start:end]
         part.epochs = self.epochs[start:end]
