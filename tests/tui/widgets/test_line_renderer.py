@@ -340,6 +340,16 @@ def test_a_table_is_aligned() -> None:
     assert len(wide) == 3
 
 
+def test_a_table_beside_a_label_begins_below_it() -> None:
+    rows = rendered("| room | what happened |\n|---|---|\n| lobby | a long story |", 40)
+    assert [row.text.strip() for row in rows] == [
+        "12:00 ana:",
+        "room   what happened",
+        "─────  ─────────────",
+        "lobby  a long story",
+    ]
+
+
 def test_only_the_first_row_of_a_post_has_a_line() -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_post("ana", "one\ntwo", NOON, mention=True)

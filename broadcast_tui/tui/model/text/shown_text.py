@@ -119,13 +119,22 @@ class _Builder:
         """Lines begun so far."""
         self._length = 0
         self._line_start = 0
+        self._is_begun = False
+        """Whether the next line has been begun by a line break that is only shown."""
 
     def begin_line(self, written: int) -> None:
         """Begin a line that begins at `written` in the written text."""
-        if self.lines:
+        if self.lines and not self._is_begun:
             self.copy("\n", written - 1)
+        self._is_begun = False
         self.lines += 1
         self._line_start = self._length
+
+    def leave_line(self) -> None:
+        """Add an empty line that is only shown, at the beginning."""
+        self.lines += 1
+        self.insert("\n")
+        self._is_begun = True
 
     def copy(self, text: str, written: int) -> None:
         """Add characters that are at `written` in the written text."""
@@ -202,7 +211,9 @@ class _Builder:
 
 
 @lru_cache(maxsize=512)
-def shown_text(written: str, *, quotes: bool = True, tables_within: int = 0) -> ShownText:
+def shown_text(
+    written: str, *, quotes: bool = True, tables_within: int = 0, tables_below_label: bool = False
+) -> ShownText:
     """`written` as shown.
 
     Args:
@@ -210,6 +221,8 @@ def shown_text(written: str, *, quotes: bool = True, tables_within: int = 0) -> 
         quotes: Whether there is room for bars beside quoted lines.
         tables_within: Cells that a table may take; if it has too many columns for that, it is shown as
             written.
+        tables_below_label: Whether a table in the first line begins on a line of its own, as there is a label
+            before the text.
     """
     if not _may_change(written):
         return ShownText(written, written)
@@ -234,6 +247,8 @@ def shown_text(written: str, *, quotes: bool = True, tables_within: int = 0) -> 
         found = table_at(lines, number) if tables_within else None
         table = None if found is None else found.fitted(tables_within)
         if table is not None:
+            if tables_below_label and not builder.lines:
+                builder.leave_line()
             builder.add_table(table, lines, offsets)
             number += len(table.rows)
             continue

@@ -275,8 +275,10 @@ class RowLayout(msgspec.Struct, frozen=True):
         if self.is_source:
             return ShownText(text, text)
         room = self.text if self.name else self.text - len(_INDENT)
-        # A label in the first line would be quoted too, and would move the first line of a table.
-        return shown_text(text, quotes=not is_labeled, tables_within=0 if is_labeled else max(0, room))
+        # A label in the first line would be quoted too.
+        return shown_text(
+            text, quotes=not is_labeled, tables_within=max(0, room), tables_below_label=is_labeled
+        )
 
     def _wrap_lines(self, whole: str, shown: ShownText) -> tuple[list[Span], list[int]]:
         """Rows of a post, and the cells of the bar before each (empty without quotes).

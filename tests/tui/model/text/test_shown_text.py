@@ -59,7 +59,7 @@ def test_what_is_marked() -> None:
 
 @given(TEXTS, st.booleans(), st.sampled_from([0, 14, 40]))
 def test_every_shown_character_is_found_in_the_written_text(written: str, quotes: bool, tables: int) -> None:
-    shown = shown_text(written, quotes=quotes, tables_within=tables)
+    shown = shown_text(written, quotes=quotes, tables_within=tables, tables_below_label=not quotes)
     ends = [0, 0]
     for piece in shown.pieces:
         assert (
@@ -124,6 +124,15 @@ def test_the_widest_columns_are_cut_first_and_evenly() -> None:
     rows = shown_text(f"{row}\n|---|---|---|\n{row}", tables_within=31).text.split("\n")
     assert rows[0] == rows[2] == "xxxx  yyyyyyyyyyy…  陈陈陈陈陈…"
     assert cells_of(rows[1]) == 31
+
+
+def test_a_table_begins_below_a_label() -> None:
+    table = "| a | b |\n|---|---|\n| 1 | 2 |"
+    shown = shown_text(table, tables_within=60, tables_below_label=True)
+    assert shown.text == "\na    b  \n───  ───\n1    2  "
+    assert [shown.written_at(index) for index in (0, 1, 6)] == [2, 2, 6]
+    assert (shown.shown_at(0), sorted(shown.spans)) == (1, [1, 2])
+    assert shown_text(f"See:\n{table}", tables_within=60, tables_below_label=True).text.startswith("See:\na")
 
 
 def test_a_table_with_too_many_columns_stays_as_written() -> None:
