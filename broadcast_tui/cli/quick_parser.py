@@ -13,11 +13,17 @@ from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
 
-from broadcast_tui.cli.settings import USER_CONFIG
+from broadcast_tui.cli.settings import ADDRESS, USER_CONFIG
 
 COMMANDS = {"chat": "chat", "connect": "chat", "send": "send", "tail": "tail"}
 """Module and function of each command and alias."""
-PORT_MAX = 65535
+TEXTS = ("str", "str | None")
+FLAGS = ("bool", "cli.option_types.Follow")
+LARGEST = {"cli.option_types.Port | None": 65_535, "cli.option_types.Last": 999_999}
+"""Annotations of parameters; for whole numbers, the largest that is parsed here."""
+MAX_DIGITS = 6
+SHORT = {"cli.option_types.Follow": "-f", "cli.option_types.Last": "-n"}
+"""Short options by annotation."""
 
 
 def quick_call(tokens: Sequence[str]) -> Callable[[], object] | None:
@@ -33,19 +39,26 @@ def quick_call(tokens: Sequence[str]) -> Callable[[], object] | None:
     if any(variable.startswith(variables) for variable in os.environ):
         return None
     function = getattr(import_module(f"broadcast_tui.cli.{name}"), name)
-    parameters = signature(function).parameters.values()
-    arguments = _parse(tokens[1:], list(parameters))
-    if arguments is None or USER_CONFIG.tables.get(name):
+    parameters = list(signature(function).parameters.values())
+    arguments = _parse(tokens[1:], parameters)
+    if arguments is None:
         return None
-    words, options = arguments
-    return partial(function, *words, **options)
+    words, given = arguments
+    for key, value in USER_CONFIG.tables.get(name, {}).items():
+        option = next((row for row in parameters if row.name == key.replace("-", "_")), None)
+        if key in ADDRESS or option is None or option.annotation not in TEXTS or not _is_plain(value):
+            return None
+        given.setdefault(option.name, value)
+    return partial(function, *words, **given)
 
 
 def _parse(
     tokens: Sequence[str], parameters: Sequence[Parameter]
 ) -> tuple[list[str], dict[str, object]] | None:
     """The words and options of a command line; None if it has anything unusual."""
-    options = {_option(row.name): row for row in parameters if row.kind is Parameter.KEYWORD_ONLY}
+    rows = [row for row in parameters if row.kind is Parameter.KEYWORD_ONLY]
+    options = {"--" + row.name.replace("_", "-"): row for row in rows}
+    options |= {SHORT[row.annotation]: row for row in rows if row.annotation in SHORT}
     words: list[str] = []
     given: dict[str, object] = {}
     rest = iter(tokens)
@@ -65,13 +78,9 @@ def _parse(
     return words, given
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _is_plain(token: str) -> bool:
+def _is_plain(token: object) -> bool:
     """Whether a token can only be a word or the value of an option."""
-    return token != "" and not token.startswith("-")
+    return isinstance(token, str) and token != "" and not token.startswith("-")
 
 
 def _read(parameter: Parameter, rest: Iterator[str]) -> object:
@@ -79,14 +88,14 @@ def _read(parameter: Parameter, rest: Iterator[str]) -> object:
 
     The annotation is not evaluated: it is a string.
     """
-    if parameter.annotation == "bool":
+    if parameter.annotation in FLAGS:
         return True
     value = next(rest, "")
     if not _is_plain(value):
         return None
-    match parameter.annotation:
-        case "str" | "str | None":
-            return value
-        case "cli.option_types.Port | None" if value.isascii() and value.isdecimal():
-            return port if (port := int(value)) <= PORT_MAX else None
-    return None
+    if parameter.annotation in TEXTS:
+        return value
+    if parameter.annotation not in LARGEST or not (value.isascii() and value.isdecimal()):
+        return None
+    number = int(value[:MAX_DIGITS])
+    return number if str(number) == value and number <= LARGEST[parameter.annotation] else None

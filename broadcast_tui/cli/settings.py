@@ -122,12 +122,13 @@ class UserConfig:
             return
         given = {argument.name for argument in arguments if argument.tokens}
         # A given address replaces all parts of the address in the file.
-        ignored = _ADDRESS if given.intersection({"URL", "--url", "--host", "--port"}) else ()
+        ignored = ADDRESS if given.intersection({"URL", "--url", "--host", "--port"}) else ()
         values = {key: value for key, value in table.items() if key not in ignored}
         OptionsTable(self.file, values, section)(app, commands, arguments)
 
 
-_ADDRESS = ("host", "port", "url")
+ADDRESS = ("host", "port", "url")
+"""Options that are parts of the address of a server."""
 
 
 _ALIASES = {"start": "serve", "connect": "chat"}

@@ -88,6 +88,7 @@ def test_both_parsers_agree(command: str, rest: list[str]) -> None:
         "chat --plain --kiosk --name ana",
         "send hello world --room ops --wait",
         "tail --room ops --json",
+        "tail localhost:8765 -f -n 5",
     ],
 )
 def test_usual_command_lines_are_parsed(line: str) -> None:
@@ -98,20 +99,36 @@ def test_usual_command_lines_are_parsed(line: str) -> None:
     "line",
     [
         "", "serve", "chat --help", "chat --nosuch", "chat --name", "chat --name=ana", "chat --port 65536",
-        "chat --name a --name b", "chat -- a", "chat --plain --plain", "tail a b", "tail -n 5",
+        "chat --name a --name b", "chat -- a", "chat --plain --plain", "tail a b", "tail -n 05",
+        "send --timeout 0 hi", "send --timeout 5 hi",
     ],
 )  # fmt: skip
 def test_other_command_lines_are_left_to_cyclopts(line: str) -> None:
     assert quick_call(line.split()) is None
 
 
-def test_options_from_elsewhere_are_left_to_cyclopts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with monkeypatch.context() as patch:
-        patch.setenv("BROADCAST_TUI_CHAT_NAME", "ana")
-        assert quick_call(["connect"]) is None
-    monkeypatch.setattr(USER_CONFIG, "_tables", {"chat": {"name": "ana"}})
-    assert quick_call(["chat"]) is None
+def test_options_in_the_environment_are_left_to_cyclopts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROADCAST_TUI_CHAT_NAME", "ana")
+    assert quick_call(["connect"]) is None
     assert quick_call(["send", "hello"]) is not None
+
+
+@pytest.mark.parametrize("line", ["", "--name bob", "localhost:8765", "--room ops --plain"])
+def test_both_parsers_use_the_configuration_file_alike(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(USER_CONFIG, "_tables", {"chat": {"name": "ana", "token-file": "f", "theme": "nord"}})
+    assert quick_call(["chat", *line.split()]) is None  # it has an option that is not parsed here
+    monkeypatch.setattr(USER_CONFIG, "_tables", {"chat": {"name": "ana", "theme": "nord"}})
+    call = quick_call(["chat", *line.split()])
+    assert isinstance(call, partial)
+    _, bound, _ = app.parse_args(["chat", *line.split()], print_error=False, exit_on_error=False)
+    assert (call.args, call.keywords) == (bound.args, bound.kwargs)
+
+
+@pytest.mark.parametrize("entry", ["host", "port", "serve", "mention", "nosuch"])
+def test_other_entries_of_the_file_are_left_to_cyclopts(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(USER_CONFIG, "_tables", {"chat": {entry: "1"}})
+    assert quick_call(["chat"]) is None
+    assert quick_call(["tail"]) is not None
 
 
 def test_cyclopts_is_not_loaded(tmp_path: Path) -> None:
