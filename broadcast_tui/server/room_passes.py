@@ -2,7 +2,7 @@
 
 A pass costs the server, and each client, about the same for one post as for ten, and takes milliseconds in a
 large room. If a pass could follow another at once, it therefore waits until it has as many posts as that one,
-but not for longer than a share of the time which that one took. A post after a quiet moment never waits.
+but not for longer than that one took, or `WAIT_MAX_S`. A post after a quiet moment never waits.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.server.post_writer import PostWriter
 
-WAIT_SHARE = 0.5
-"""Longest wait for more posts, as a share of the time of the pass before."""
-SLICE_S = 0.001
+WAIT_MAX_S = 0.002
+"""Longest wait for more posts after a pass."""
+SLICE_S = 0.003
 """Maximum time of one call to `RoomPasses.write`.
 
-The rest follows in the next loop turn, after frames that have arrived meanwhile.
+The rest follows in the next loop turn, after frames that have arrived meanwhile. Each such turn lets clients
+catch up and fall asleep, and it takes the system time to wake them again.
 """
 SLICE_PEERS = 64
 """Connections written to between two looks at the clock, in some 0.3 ms."""
@@ -92,4 +93,4 @@ class RoomPasses:
     def _waits(self, room: Room, now: float) -> bool:
         """Whether the room of the latest pass should have more posts before the next one."""
         has_fewer = room.ring.last_seq - self._seq < self._posts
-        return has_fewer and now - self._ended_at < WAIT_SHARE * (self._ended_at - self._started_at)
+        return has_fewer and now - self._ended_at < min(self._ended_at - self._started_at, WAIT_MAX_S)

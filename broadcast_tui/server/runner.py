@@ -42,7 +42,7 @@ from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.log_reads import read_log
 from broadcast_tui.server.open_connection import OpenConnection
 from broadcast_tui.server.post_writer import PostWriter
-from broadcast_tui.server.room_passes import SLICE_S, RoomPasses
+from broadcast_tui.server.room_passes import RoomPasses
 from broadcast_tui.server.sanction_store import SanctionSaver, SanctionStore
 from broadcast_tui.server.stats import ServerStats
 from broadcast_tui.server.turns import Pauses, TurnScheduler
@@ -52,6 +52,8 @@ DELIVER_POSTS = 256
 """Posts added to the rings before a flush, so that a burst cannot push posts out of them unsent."""
 UNDELIVERED_MAX = 5_000
 """Posts that are appended but not yet written; above it, appending pauses."""
+SLICE_S = 0.001
+"""Maximum time of one round of replies, and of closing connections; the rest follows in the next turn."""
 SEARCHES_AT_ONCE = 1
 """Searches that an engine works on; it has one thread for them, which would do others in order."""
 PAGES_AT_ONCE = 2
@@ -409,10 +411,7 @@ class HubRunner:
     # -- writing
 
     def _flush(self) -> None:
-        """Write pending frames to all connections.
-
-        Returns to the loop after `SLICE_S` and schedules the rest.
-        """
+        """Write pending frames to all connections, a slice at a time; the rest is scheduled."""
         self._flush_scheduled = False
         if self._passes.write():
             self._flush_peers()

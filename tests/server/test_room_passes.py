@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.server.post_writer import PostWriter
-from broadcast_tui.server.room_passes import SLICE_PEERS, SLICE_S, WAIT_SHARE, RoomPasses
+from broadcast_tui.server.room_passes import SLICE_PEERS, SLICE_S, WAIT_MAX_S, RoomPasses
 
 DELIVERY_S = SLICE_S / 1_000
 
@@ -89,14 +91,15 @@ def test_a_pass_waits_for_as_many_posts_as_the_last_one_had() -> None:
     assert world.begun == [room]
 
 
-def test_the_wait_ends_after_a_share_of_the_time_of_the_last_pass() -> None:
-    world, room = World(), FakeRoom(500)
+@pytest.mark.parametrize(("connections", "wait_s"), [(100, 100 * DELIVERY_S), (5_000, WAIT_MAX_S)])
+def test_the_wait_is_as_long_as_the_last_pass_within_a_limit(connections: int, wait_s: float) -> None:
+    world, room = World(), FakeRoom(connections)
     world.write_posts(room, 3)
     world.post(room)
-    world.now += WAIT_SHARE * 500 * DELIVERY_S * 0.9
+    world.now += 0.9 * wait_s
     world.passes.write()
     assert world.begun == []
-    world.now += WAIT_SHARE * 500 * DELIVERY_S * 0.2
+    world.now += 0.2 * wait_s
     world.finish()
     assert world.begun == [room]
     world.post(room)  # as many as in the pass before
