@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -116,15 +117,15 @@ def test_servers_are_restored_unless_the_user_left_them_or_names_another(
     assert str(server.port) not in ana.text
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(40, 10), (80, 24)])
+@pytest.mark.parametrize(("columns", "rows", "unread"), [(40, 10, "#lobby .*  2@  "), (80, 24, "/lobby @1")])
 def test_servers_in_smaller_terminals(
-    server: ServerProcess, work: HistoryServer, open_terminal: Open, columns: int, rows: int
+    server: ServerProcess, work: HistoryServer, open_terminal: Open, columns: int, rows: int, unread: str
 ) -> None:
     ana = open_terminal("chat", server.url, work.url, "--name", "ana", columns=columns, rows=rows)
     ana.wait_until(lambda: "● online" in ana.text and "◌" not in ana.text, "both are online")
     with closing(Other(work.url)) as other:
         other.say("ana: look")
-        ana.wait_for("/lobby @1")
+        ana.wait_until(lambda: re.search(unread, ana.text) is not None, "an unread post")
     work.kill()
     ana.wait_for("◌")
     ana.type(F7)
