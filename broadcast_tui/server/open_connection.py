@@ -30,6 +30,9 @@ _PING = b"\x89\x00"
 class MessageHandler(Protocol):
     """What the open connections of a server have in common."""
 
+    read_buffer: memoryview
+    """For the bytes of one read, between two callbacks of the event loop."""
+
     def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
         """Handle a complete message."""
         ...
@@ -43,7 +46,7 @@ class MessageHandler(Protocol):
         ...
 
 
-class OpenConnection(asyncio.Protocol):
+class OpenConnection(asyncio.BaseProtocol):
     """A connection after its handshake. All `…_at` attributes are loop time in seconds.
 
     Args:
@@ -294,5 +297,28 @@ class OpenConnection(asyncio.Protocol):
         return now - self.blocked_at
 
 
+class TlsConnection(OpenConnection, asyncio.BufferedProtocol):
+    """An open connection whose transport decrypts into a buffer that all of them share.
+
+    Otherwise, the transport would allocate 256 KB for each read. As in `WatchedConnection`, a watchdog may
+    replace the methods.
+    """
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """The buffer for the next bytes, which are used before it is asked for again."""
+        return self._handler.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Process bytes that are in the buffer."""
+        self.data_received(bytes(self._handler.read_buffer[:nbytes]))
+
+
 class WatchedConnection(OpenConnection):
     """An open connection whose methods a watchdog may replace."""
+
+
+def connection_class(*, is_secure: bool, is_watched: bool) -> type[OpenConnection]:
+    """The class of an open connection with this kind of transport, and of server."""
+    if is_secure:
+        return TlsConnection
+    return WatchedConnection if is_watched else OpenConnection

@@ -60,6 +60,8 @@ PAGES_AT_ONCE = 2
 """The same for pages of history: one is read while another is on its way."""
 CHECKED_TOGETHER = 256
 """Connections checked between two looks at the clock."""
+READ_BYTES = 65_536
+"""Maximum size of a read from a connection with TLS."""
 RANDOM_ID_BYTES = 16
 """Size of the random part of the names of rooms."""
 STORAGE_FAILED = "The server cannot store posts right now. Try again in a moment."
@@ -104,6 +106,7 @@ class HubRunner:
         self._on_closed = on_closed
         self.sanction_store = SanctionStore(self.hub.moderation.sanctions, self.hub.effects, sanctions)
         self.connections: dict[Peer, OpenConnection] = {}
+        self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._effects = self.hub.effects
         self._engine = engine
         self._limits = limits

@@ -37,12 +37,12 @@ from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.connection import PeerConnection, address_of
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S
 from broadcast_tui.server.listen import ACCEPTS_PER_TURN, ListenError, choose_addresses, widen_backlog
-from broadcast_tui.server.open_connection import OpenConnection, WatchedConnection
+from broadcast_tui.server.open_connection import OpenConnection, connection_class
 from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionFileError
 from broadcast_tui.server.store_health import StoreHealth
 from broadcast_tui.server.tls import ServerTls
-from broadcast_tui.server.tls_handshake import TlsHandshakeProtocol
+from broadcast_tui.server.tls_handshake import TlsHandshakeProtocol, separate_buffers
 from broadcast_tui.server.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -212,6 +212,8 @@ class BroadcastServer:
             self._authenticator.load()
         self.reload_sanctions()()
         addresses, port = await choose_addresses(self.host, self.port, share_port=self._share_port)
+        if self._tls is not None:
+            separate_buffers()
         self._web = self._make_web()  # before the watchdog: it loads a library
         if self.watchdog is not None:
             self.watchdog.watch_loop(asyncio.get_running_loop())
@@ -439,7 +441,7 @@ class BroadcastServer:
         if websocket.opened is not None or websocket.connection_lost_waiter.done():
             return
         v1, address = websocket.subprotocol == SUBPROTOCOL, address_of(websocket)
-        kind = OpenConnection if self.watchdog is None else WatchedConnection
+        kind = connection_class(is_secure=websocket.secure, is_watched=self.watchdog is not None)
         opened = websocket.opened = kind(
             websocket, self._runner, self._runner.turns, keep=self._keeps_websockets
         )

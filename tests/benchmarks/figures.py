@@ -14,6 +14,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from broadcast_tui.server.tls import self_signed
 from tests.benchmarks import http_connections
 from tests.benchmarks.tables import Table, add_write_option
 
@@ -44,6 +46,7 @@ SERVERS = {
     "uws": [PYTHON, str(BENCH / "peers" / "uws_socketify.py"), "PORT"],
     "ws.broadcast": [PYTHON, str(BENCH / "peers" / "ws_broadcast.py"), "PORT", "uvloop"],
     "project": [*PROJECT, "--history", "memory", "--port", "PORT"],
+    "tls": [*PROJECT, "--history", "memory", "--tls-cert", "CERT", "--port", "PORT"],
     "sqlite": [*PROJECT, "--history", "FILE", "--port", "PORT"],
     "unsynced": [
         sys.executable,
@@ -66,9 +69,9 @@ def serving(name: str) -> Iterator[tuple[int, int]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        words = [
-            word.replace("PORT", str(port)).replace("FILE", f"{directory}/h.db") for word in SERVERS[name]
-        ]
+        cert = self_signed(Path(directory) / "cert.pem", "localhost") if name == "tls" else Path()
+        places = {"PORT": str(port), "FILE": f"{directory}/h.db", "CERT": str(cert)}
+        words = [places.get(word, word) for word in SERVERS[name]]
         server = subprocess.Popen(
             ["taskset", "-c", "0", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -151,14 +154,15 @@ def measure_many(repeat: int) -> Iterator[Row]:
 
 
 def measure_memory(_repeat: int) -> Iterator[Row]:
-    with serving("project") as (port, pid):
-        before = resident_kb(pid)
-        held = [greeted(port) for _ in range(10_000)]
-        time.sleep(2)
-        each = (resident_kb(pid) - before) / len(held)
-        for connection in held:
-            connection.close()
-    yield "Memory of an idle connection, with 10,000 of them", f"{each:.1f} KB"
+    for name, count, title in (("project", 10_000, ""), ("tls", 2_000, " with TLS")):
+        with serving(name) as (port, pid):
+            before = resident_kb(pid)
+            held = [greeted(port, secure=name == "tls") for _ in range(count)]
+            time.sleep(2)
+            each = (resident_kb(pid) - before) / len(held)
+            for connection in held:
+                connection.close()
+        yield f"Memory of an idle connection{title}, with {count:,} of them", f"{each:.1f} KB"
 
 
 def measure_joins(_repeat: int) -> Iterator[Row]:
@@ -190,9 +194,13 @@ def measure_start(_repeat: int) -> Iterator[Row]:
     yield "Start of a server, processor time and memory", f"{start_s:.2f} s, {resident_mb:.0f} MB"
 
 
-def greeted(port: int) -> socket.socket:
+def greeted(port: int, *, secure: bool = False) -> socket.socket:
     """A WebSocket connection that has shaken hands and reads nothing more."""
     connection = socket.create_connection(("127.0.0.1", port))
+    if secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = context.wrap_socket(connection)
     connection.sendall(
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -48,6 +48,7 @@ class Echo:
 
     def __init__(self, opened: Callable[[], OpenConnection]) -> None:
         self._opened = opened
+        self.read_buffer = memoryview(b"")
 
     def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
         connection = self._opened()

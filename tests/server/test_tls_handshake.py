@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.core.limits import AdmissionLimits, Limits
+from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.tls import ServerTls
 from tests.support.certificates import Authority
 from tests.support.plain import v1_client
@@ -172,3 +177,50 @@ def test_disconnect_during_tls_handshake_leaves_no_state(
     with caplog.at_level("WARNING"):
         runner.run(exchange())
     assert caplog.records == []
+
+
+def test_nothing_of_the_handshake_is_kept_by_an_open_connection(
+    authority: Authority, runner: asyncio.Runner
+) -> None:
+    async def connect_and_post() -> None:
+        tls = serving(authority)
+        context = ssl.create_default_context(cafile=authority.ca)
+        async with (
+            running_server(limits=Limits(message_rate=0), tls=tls) as server,
+            v1_client(server.url, "ana", tls=context) as ana,
+        ):
+            gc.collect()
+            assert [found for found in gc.get_objects() if isinstance(found, PeerConnection)] == []
+            long_text = "x" * 9_000
+            for number in range(20):  # more than the buffer of a read takes
+                await ana.say(f"{number} {long_text}")
+            assert (await ana.until(message=f"19 {long_text}"))[-1]["sender"] == "ana"
+
+    runner.run(connect_and_post())
+
+
+MAPPED_BUFFERS = """
+import ctypes
+from broadcast_tui.server.tls_handshake import separate_buffers
+
+class Info(ctypes.Structure):  # struct mallinfo2 of malloc.h
+    _fields_ = [(f"field{number}", ctypes.c_size_t) for number in range(10)]
+
+library = ctypes.CDLL(None)
+library.mallinfo2.restype = Info
+bytearray(20_000_000)  # glibc raises its threshold when this is freed
+separate_buffers()
+before = library.mallinfo2().field3
+buffers = [bytearray(262_144) for _ in range(50)]
+print(library.mallinfo2().field3 - before)
+"""
+"""Prints how many of 50 large blocks have pages of their own."""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallinfo2"),
+    reason="only glibc has such a threshold, and reports its effect since 2.33",
+)
+def test_large_buffers_have_pages_of_their_own() -> None:
+    done = subprocess.run([sys.executable, "-c", MAPPED_BUFFERS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 40
