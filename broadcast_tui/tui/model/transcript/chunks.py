@@ -115,7 +115,7 @@ class Chunk:
         self.numbers = array("q")
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.kinds)
 
     def append(self, entry: LineRecord) -> None:
         kind, sender, text, at, flags, epoch, number, details = entry

@@ -307,7 +307,7 @@ class Transcript:
 
     def _put(self, record: LineRecord) -> None:
         chunks = self._chunks
-        if not chunks or len(chunks[-1].texts) >= self._chunk_lines or chunks[-1].char_count >= CHUNK_CHARS:
+        if not chunks or len(chunks[-1]) >= self._chunk_lines or chunks[-1].char_count >= CHUNK_CHARS:
             chunks.append(Chunk(self._next_id))
         chunks[-1].append(record)
         self._next_id += 1
