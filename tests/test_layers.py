@@ -127,6 +127,15 @@ def test_only_a_client_that_connects_loads_websockets() -> None:
     assert "websockets" not in loaded_by("import broadcast_tui.client.client, broadcast_tui.tui.app")
 
 
+def test_the_first_screen_loads_no_dialogs() -> None:
+    code = (
+        "import sys, broadcast_tui.tui.app; from broadcast_tui.tui.preload import MODULES;"
+        "print(*(name for name in MODULES if f'broadcast_tui.tui.{name}' in sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+
+
 def test_the_root_loads_next_to_nothing() -> None:
     loaded = loaded_by("import broadcast_tui")
     assert not loaded & {"websockets", "textual", "rich", "asyncio", "msgspec", "cyclopts"}

@@ -45,12 +45,11 @@ from broadcast_tui.tui.model.servers import Place
 from broadcast_tui.tui.model.settings import Fixed
 from broadcast_tui.tui.model.update_slice import UpdateSlice
 from broadcast_tui.tui.name_prompt import NamePrompter
+from broadcast_tui.tui.preload import load_dialogs
 from broadcast_tui.tui.quit import QuitFlow
 from broadcast_tui.tui.saved_settings import load_settings, save_setting
 from broadcast_tui.tui.saved_state import SavedState
 from broadcast_tui.tui.screens import chat_messages
-from broadcast_tui.tui.screens.help import HelpScreen
-from broadcast_tui.tui.screens.settings import SettingsScreen
 from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, driver_of, ignore_size_variables
 from broadcast_tui.tui.terminal.no_color import drop_colors
 from broadcast_tui.tui.terminal.notifications import Notifier
@@ -190,6 +189,7 @@ class ChatApp(App[None]):
             self._names.choose(f"{self._server} #{self._room}".strip(), self._start)
         self.call_after_refresh(load_dialog_styles, self)
         if not self.is_headless:
+            self.call_after_refresh(load_dialogs)
             self.call_after_refresh(tune_garbage_collector)
 
     def _start(self, name: str) -> None:
@@ -349,10 +349,14 @@ class ChatApp(App[None]):
         await self._quit.confirm(queued, self._connections.clients, lambda message: self._leave(0, message))
 
     def action_show_help(self) -> None:
+        from broadcast_tui.tui.screens.help import HelpScreen
+
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self._keys, kiosk=self.is_kiosk))
 
     def action_open_settings(self) -> None:
+        from broadcast_tui.tui.screens.settings import SettingsScreen
+
         if self._connections.shown is not None and not isinstance(self.screen, ModalScreen):
             self.push_screen(SettingsScreen(self._settings))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
@@ -11,7 +12,9 @@ from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.credentials import PendingCredentials
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, DisconnectCause, Update
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.screens.token import TokenGiven, TokenScreen
+
+if TYPE_CHECKING:
+    from broadcast_tui.tui.screens.token import TokenGiven
 
 
 class TokenPrompter:
@@ -48,6 +51,8 @@ class TokenPrompter:
             self._ask(reason, client)
 
     def _ask(self, reason: str, client: ClientRequests) -> None:
+        from broadcast_tui.tui.screens.token import TokenScreen
+
         def on_answer(given: TokenGiven | None) -> None:
             if given is not None:
                 self._pending.token = given.token if given.save else ""

@@ -24,7 +24,6 @@ from textual.widgets import TextArea
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.session.updates import ConnectionState, Update
 from broadcast_tui.tui.commands.directs import follow_openings
-from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.completion_context import completion_context
 from broadcast_tui.tui.invites import InviteMaker, link_to
@@ -117,7 +116,6 @@ class ChatScreen(Screen[None]):
         self._client = client
         self._state = state
         self.context = ScreenContext(self, client, state, make_invite)
-        self._commands = CommandDispatcher(client, state, self.context)
         self._past = InputHistory(room=state.rooms.shown_name) if past is None else past
         self.log_view = MessageLog(id="log")
         self.status = StatusBar(state, client.url, self.servers, self._shown_elsewhere, id="status")
@@ -229,7 +227,7 @@ class ChatScreen(Screen[None]):
             self.refresh_views(people=changes.people)
         self.search.follow()
         self.post_context.follow()
-        self._commands.follow()
+        self.context.commands.follow()
         for note in changes.rejected_notes:
             self.post_context.handle_rejected(note)
         return changes
@@ -253,7 +251,7 @@ class ChatScreen(Screen[None]):
                 case PostInput(text=post):
                     self.context.say(post)
                 case CommandInput(command=command, argument=argument):
-                    return self._commands.execute(command, argument)
+                    return self.context.commands.execute(command, argument)
                 case InputError(text=why):
                     self.context.warn(why)
                     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from broadcast_tui.client.address import Address
@@ -21,6 +22,7 @@ from broadcast_tui.tui.screens import chat_messages as messages
 from broadcast_tui.tui.widgets.toast import show_warning
 
 if TYPE_CHECKING:
+    from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
     from broadcast_tui.tui.screens.chat import ChatScreen
 
 
@@ -37,6 +39,13 @@ class ScreenContext:
         self.mode: ComposeMode | None = None
         """The reply or edit that is being submitted."""
         self._reminded_away = False
+
+    @cached_property
+    def commands(self) -> CommandDispatcher:
+        """Runs slash commands on this screen; created after the first screen."""
+        from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
+
+        return CommandDispatcher(self._client, self._state, self)
 
     @property
     def theme_host(self) -> ThemeHost:

@@ -27,7 +27,6 @@ from broadcast_tui.tui.model.transcript.log_options import LOG_SETTINGS, log_opt
 from broadcast_tui.tui.model.transcript.navigation import post_from, post_id_of
 from broadcast_tui.tui.model.transcript.selection import Excerpt, stamped_post, whole_post
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
-from broadcast_tui.tui.screens.inspect import InspectScreen
 from broadcast_tui.tui.terminal.clipboard import browse, browser_tool, copy
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
@@ -373,6 +372,8 @@ class Conversation(Vertical):
                 if target is None or self.actor is None or not self.actor.act(action, target):
                     self.post_bar.stay()
             case PostAction.INSPECT:
+                from broadcast_tui.tui.screens.inspect import InspectScreen
+
                 post_id = post_id_of(log.transcript, line.id)
                 self.app.push_screen(InspectScreen(line, post_id, log.transcript.zone))
             case PostAction.LEAVE:
