@@ -16,6 +16,8 @@ from broadcast_tui.server.post_writer import PostWriter
 
 WAIT_MAX_S = 0.002
 """Longest wait for more posts after a pass."""
+WAIT_POSTS_MAX = 64
+"""Number of posts for which a pass never waits longer."""
 SLICE_S = 0.003
 """Maximum time of one call to `RoomPasses.write`.
 
@@ -83,7 +85,8 @@ class RoomPasses:
         else:
             return False
         self._effects.dirty_rooms.discard(room)
-        self._posts = room.ring.last_seq - self._seq if room is self._room else 1
+        posts = room.ring.last_seq - self._seq if room is self._room else 1
+        self._posts = min(posts, WAIT_POSTS_MAX)
         self._room, self._seq = room, room.ring.last_seq
         self._started_at = now
         self._remaining = room.undeferred

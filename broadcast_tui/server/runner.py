@@ -54,6 +54,8 @@ UNDELIVERED_MAX = 5_000
 """Posts that are appended but not yet written; above it, appending pauses."""
 SLICE_S = 0.001
 """Maximum time of one round of replies, and of closing connections; the rest follows in the next turn."""
+WAIT_S = 0.001
+"""Time between two looks at rooms that wait for more posts; timers of uvloop count milliseconds."""
 SEARCHES_AT_ONCE = 1
 """Searches that an engine works on; it has one thread for them, which would do others in order."""
 PAGES_AT_ONCE = 2
@@ -114,6 +116,7 @@ class HubRunner:
         self._posts = PostWriter(self._effects, self.stats)
         self._passes = RoomPasses(self._effects, self._posts, self._defer_writes)
         self._flush_scheduled = False
+        self._wait_scheduled = False
         self._append_requested = asyncio.Event()
         self._topics_requested = asyncio.Event()
         self._appends: dict[asyncio.Event, float] = {}
@@ -349,7 +352,7 @@ class HubRunner:
 
         Posts for those that can wait may remain if there is memory for them.
         """
-        while self._flush_scheduled or self._deferred_writes.is_urgent:
+        while self._flush_scheduled or self._effects.dirty_rooms or self._deferred_writes.is_urgent:
             await asyncio.sleep(0)
 
     def _is_busy(self) -> bool:
@@ -419,11 +422,20 @@ class HubRunner:
         if self._passes.write():
             self._flush_peers()
         self._close_peers()
-        if self._passes.in_progress or self._effects.needs_flush:
+        effects = self._effects
+        if self._passes.in_progress or effects.dirty_peers or effects.closing_peers:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
-        if self._effects.reads:
+        elif effects.dirty_rooms and not self._wait_scheduled:
+            # They wait for more posts, which call `wake`. Threads of the engine need the time meanwhile.
+            self._wait_scheduled = True
+            self._loop.call_later(WAIT_S, self._wait_over)
+        if effects.reads:
             self.wake()
+
+    def _wait_over(self) -> None:
+        self._wait_scheduled = False
+        self.wake()
 
     def _defer_writes(self, room: Room) -> None:
         self._deferred_writes.add(room)
