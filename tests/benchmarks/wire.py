@@ -133,14 +133,14 @@ class Wire:
                 raise TimeoutError(f"{text.decode()!r} not within {limit_s} s; last was {seen[-300:]!r}")
             self.pump(0.002)
 
-    def next_chunk(self, limit_s: float) -> float:
-        """Pump until something arrives; returns when it did."""
-        count, until = len(self.chunks), time.monotonic() + limit_s
-        while len(self.chunks) == count:
+    def next_chunk(self, since: int, limit_s: float) -> float:
+        """Pump until chunk number `since` has arrived; returns when it did."""
+        until = time.monotonic() + limit_s
+        while len(self.chunks) <= since:
             if time.monotonic() > until:
                 raise TimeoutError(f"nothing within {limit_s} s")
             self.pump(0.002)
-        return self.chunks[count][0]
+        return self.chunks[since][0]
 
     def quiet(self, seconds: float, limit_s: float = 60.0) -> float:
         """Pump until nothing has come for so long; returns when the last came."""
