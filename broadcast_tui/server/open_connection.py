@@ -141,7 +141,7 @@ class OpenConnection(asyncio.BaseProtocol):
     def _send_output(self) -> None:
         """Write what the protocol requires, such as the pongs of a flood of pings, at once."""
         frames = self._reader.take_output()
-        if self.transport.is_closing():
+        if not frames or self.transport.is_closing():
             return
         if data := b"".join(frames):
             self.transport.write(data)
@@ -197,9 +197,9 @@ class OpenConnection(asyncio.BaseProtocol):
         self._submit()
 
     def _submit(self) -> None:
-        if self.peer is not None and not self._is_held and self._reader.has_unread:
-            self._turns.submit(self)
-        self._update_reading()
+        can_process = self.peer is not None and not self._is_held and self._reader.has_unread
+        if not (can_process and self._turns.submit(self)):
+            self._update_reading()
 
     def process(self, deadline: float) -> bool:
         """Parse received bytes and pass on complete messages until `deadline`; returns whether more is left.
