@@ -15,6 +15,12 @@ _MUTED = {"text-disabled": "auto 60%"}
 """Placeholders must be readable too; Textual makes them weaker."""
 _HIGH_CONTRAST_MUTED = {"text-muted": "auto 85%", "text-disabled": "auto 85%"}
 
+
+def _selection(foreground: str, background: str) -> dict[str, str]:
+    """Two colors for text selected with the mouse; in Textual, it keeps its color on a translucent tint."""
+    return {"screen-selection-foreground": foreground, "screen-selection-background": background}
+
+
 DARK = Theme(
     name="broadcast-dark",
     primary="#58b4e8",
@@ -28,7 +34,7 @@ DARK = Theme(
     warning="#ecb84e",
     error="#f2827f",
     dark=True,
-    variables=_MUTED,
+    variables={**_MUTED, **_selection("#d9dee6", "#245272")},
 )
 
 LIGHT = Theme(
@@ -44,7 +50,7 @@ LIGHT = Theme(
     warning="#835400",
     error="#aa2b2a",
     dark=False,
-    variables=_MUTED,
+    variables={**_MUTED, **_selection("#20242b", "#93b8cd")},
 )
 
 HIGH_CONTRAST_DARK = Theme(
@@ -60,7 +66,11 @@ HIGH_CONTRAST_DARK = Theme(
     warning="#ffd45c",
     error="#ffaaa6",
     dark=True,
-    variables={**_HIGH_CONTRAST_MUTED, "input-selection-background": "#00406b"},
+    variables={
+        **_HIGH_CONTRAST_MUTED,
+        **_selection("#ffffff", "#005187"),
+        "input-selection-background": "#00406b",
+    },
 )
 
 HIGH_CONTRAST_LIGHT = Theme(
@@ -76,7 +86,7 @@ HIGH_CONTRAST_LIGHT = Theme(
     warning="#5c3900",
     error="#8a0b0a",
     dark=False,
-    variables=_HIGH_CONTRAST_MUTED,
+    variables={**_HIGH_CONTRAST_MUTED, **_selection("#000000", "#8fb8d6")},
 )
 
 HIGH_CONTRAST_THEMES = (HIGH_CONTRAST_DARK, HIGH_CONTRAST_LIGHT)

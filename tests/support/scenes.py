@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 import pytest
+from textual.notifications import SeverityLevel
 
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
@@ -30,9 +31,10 @@ from broadcast_tui.tui.local_server import leave_question, start_question
 from broadcast_tui.tui.quit import UnsentQuestion
 from broadcast_tui.tui.screens.invite import InviteScreen
 from tests.support.chat_app import Chat, chatting
-from tests.support.fake_client import AT, room_list
+from tests.support.fake_client import AT, member_list, room_list
 from tests.support.running import eventually
 
+SEVERITIES: tuple[SeverityLevel, ...] = ("information", "warning", "error")
 PEOPLE = ("ana", "bob", "Chloé", "дима", "李雷")
 
 
@@ -115,10 +117,6 @@ async def deliver_notes(chat: Chat) -> None:
             ),
         ),
     )
-
-
-async def _notes(chat: Chat) -> None:
-    await deliver_notes(chat)
 
 
 async def _pick(chat: Chat) -> None:
@@ -287,7 +285,8 @@ async def _unsent_question(chat: Chat) -> None:
     await chat.pilot.pause()
 
 
-async def _posts(chat: Chat) -> tuple[Post, Post]:
+async def deliver_thread(chat: Chat) -> tuple[Post, Post]:
+    """Deliver a post with a reply, which are returned, an own post and a question."""
     client = chat.client
     ask = Ask(("yes", "no", "later"), "2030-01-01T00:00:00.000Z", 2, ("ana", "bob"))
     root, reply = client.post("bob", "Who locks the table?"), client.post("Chloé", "I do", re=1)
@@ -301,28 +300,28 @@ async def _posts(chat: Chat) -> tuple[Post, Post]:
 
 
 async def _delete(chat: Chat) -> None:
-    await _posts(chat)
+    await deliver_thread(chat)
     await chat.type("alt+up", "k", "d")
 
 
 async def _react(chat: Chat) -> None:
-    await _posts(chat)
+    await deliver_thread(chat)
     await chat.type("alt+up", "k", "plus")
 
 
 async def _answer(chat: Chat) -> None:
-    await _posts(chat)
+    await deliver_thread(chat)
     await chat.type("alt+r")
 
 
 async def _pins(chat: Chat) -> None:
-    root, _ = await _posts(chat)
+    root, _ = await deliver_thread(chat)
     await chat.enter("/pins")
     await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", (root,), more=False))
 
 
 async def _thread(chat: Chat) -> None:
-    posts = await _posts(chat)
+    posts = await deliver_thread(chat)
     await chat.type("alt+up", "k", "k", "t")
     await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", posts, more=False))
 
@@ -335,6 +334,133 @@ async def _settings(chat: Chat) -> None:
 async def _toast(chat: Chat) -> None:
     await deliver_conversation(chat)
     await chat.enter("/nosuch")
+
+
+async def _toasts(chat: Chat) -> None:
+    await deliver_conversation(chat)
+    for severity in SEVERITIES:
+        chat.app.notify(f"A toast of severity {severity}", title=severity, severity=severity)
+    await chat.pilot.pause()
+    await eventually(lambda: len(chat.app.screen.query("Toast")) == len(SEVERITIES))
+
+
+async def _drag(chat: Chat, selector: str | None, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """Select text with the mouse, between two cells of a widget or of the screen."""
+    await chat.pilot.mouse_down(selector, offset=start)
+    await chat.pilot.hover(selector, offset=end)
+    await chat.pilot.mouse_up(selector, offset=end)
+    await chat.pilot.pause()
+
+
+async def _select_posts(chat: Chat) -> None:
+    """Select text of every kind: names, times, code, quotes, links, mentions, votes."""
+    await _code(chat)
+    await deliver_notes(chat)
+    bottom = chat.screen.log_view.size.height - 1
+    await _drag(chat, "#log", (0, 0), (60, bottom))
+    assert chat.screen.get_selected_text()
+
+
+async def _deliver_away(chat: Chat) -> None:
+    """Deliver the members of the room, two of whom are away, and show them."""
+    away = (("bob", "lunch"), ("Chloé", ""))
+    await chat.deliver(member_list("lobby", "", len(PEOPLE), PEOPLE, away=away))
+    await chat.type("f8")
+    await chat.pilot.pause()
+    assert "2 away" in "\n".join(chat.drawn("#people"))
+
+
+async def _select_lists(chat: Chat) -> None:
+    """Select the names in both lists: a drag that begins in one of them ends in the other."""
+    await _muted(chat)
+    await _deliver_away(chat)
+    start, end = chat.screen.rooms.region, chat.screen.people.region
+    await _drag(chat, None, (start.x + 1, start.y), (end.right - 2, end.bottom - 1))
+    assert "lobby" in (chat.screen.get_selected_text() or "")
+
+
+async def _select_help(chat: Chat) -> None:
+    await _help(chat)
+    region = chat.app.screen.query_one("#help").region
+    await _drag(chat, None, (region.x + 3, region.y + 1), (region.right - 4, region.bottom - 2))
+    assert chat.app.screen.get_selected_text()
+
+
+async def _select_draft(chat: Chat) -> None:
+    await chat.type(*"a draft of some words")
+    await _drag(chat, "#composer", (3, 0), (12, 0))
+    assert chat.composer.selected_text
+
+
+async def _select_name(chat: Chat) -> None:
+    await chat.type(*"anabel", "shift+left", "shift+left")
+
+
+async def _empty_token(chat: Chat) -> None:
+    """The field without text and without the focus."""
+    await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, cause=DisconnectCause.UNAUTHORIZED))
+    await chat.type("tab")
+    assert not chat.app.screen.query_one("#token-text").has_focus
+
+
+async def _away(chat: Chat) -> None:
+    await chat.enter("/away lunch")
+    await _deliver_away(chat)
+
+
+async def _muted(chat: Chat) -> None:
+    """Muted rooms: with and without unread posts and mentions."""
+    for room, text in (("dev", "hi @ana"), ("ops", "hi"), ("random", "")):
+        await chat.deliver(RoomEntered(room, 2, 0))
+        await chat.enter(f"/buffer {room}")
+        await chat.enter("/mute")
+        await chat.enter("/buffer lobby")
+        if text:
+            await chat.deliver(*(chat.client.post("bob", text, room=room) for _ in range(2)))
+    await chat.type("f7")
+    assert "⊘" in "\n".join(chat.drawn("#rooms"))
+
+
+async def _muted_shown(chat: Chat) -> None:
+    await _muted(chat)
+    await chat.enter("/mute")
+
+
+async def _offline(chat: Chat) -> None:
+    """Servers whose connection was closed, is lost and is being made."""
+    await open_servers(chat)
+    closed, connecting = chat.elsewhere
+    await closed.deliver(ConnectionChanged(ConnectionState.CLOSED))
+    await connecting.deliver(ConnectionChanged(ConnectionState.CONNECTING))
+    await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "The connection was lost.", 3600.0))
+    rows = "\n".join(chat.drawn("#rooms"))
+    assert "○" in rows
+    assert "◌" in rows
+
+
+async def _ignored(chat: Chat) -> None:
+    """Posts of an ignored person are hidden; the rest of the room and a deleted post are not."""
+    await deliver_notes(chat)
+    await chat.enter("/ignore bob")
+    await chat.deliver(chat.client.post("bob", "nobody sees this"))
+    await chat.type("f8")
+    assert "hidden" in "\n".join(chat.drawn())
+
+
+async def _pick_deleted(chat: Chat) -> None:
+    await deliver_notes(chat)
+    await chat.type("alt+up", *"kkkk")
+
+
+async def _pick_question(chat: Chat) -> None:
+    await deliver_notes(chat)
+    await chat.type("alt+up")
+
+
+async def _hover(chat: Chat) -> None:
+    """The mouse on a row that is not highlighted."""
+    await _settings(chat)
+    await chat.pilot.hover("#settings-rows", offset=(4, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +482,7 @@ class Scene:
 
 SCENES: dict[str, Scene] = {
     "room": Scene("ChatScreen", deliver_conversation, dialog=False),
-    "notes": Scene("ChatScreen", _notes, dialog=False),
+    "notes": Scene("ChatScreen", deliver_notes, dialog=False),
     "pick": Scene("ChatScreen", _pick, dialog=False),
     "find": Scene("ChatScreen", _find, dialog=False),
     "code": Scene("ChatScreen", _code, dialog=False),
@@ -365,16 +491,31 @@ SCENES: dict[str, Scene] = {
     "completion": Scene("ChatScreen", _write, dialog=False),
     "edit": Scene("ChatScreen", _edit, dialog=False),
     "toast": Scene("ChatScreen", _toast, dialog=False),
+    "toasts": Scene("ChatScreen", _toasts, dialog=False),
+    "select-posts": Scene("ChatScreen", _select_posts, dialog=False),
+    "select-lists": Scene("ChatScreen", _select_lists, dialog=False),
+    "select-draft": Scene("ChatScreen", _select_draft, dialog=False),
+    "away": Scene("ChatScreen", _away, dialog=False),
+    "muted": Scene("ChatScreen", _muted, dialog=False),
+    "muted-shown": Scene("ChatScreen", _muted_shown, dialog=False),
+    "offline": Scene("ChatScreen", _offline, (), dialog=False),
+    "ignored": Scene("ChatScreen", _ignored, dialog=False),
+    "pick-deleted": Scene("ChatScreen", _pick_deleted, dialog=False),
+    "pick-question": Scene("ChatScreen", _pick_question, dialog=False),
     "login": Scene("LoginScreen", _ask_name, (), "", important=True),
     "login-denied": Scene("LoginScreen", _deny_name, (), important=True),
+    "login-selected": Scene("LoginScreen", _select_name, (), ""),
     "token": Scene("TokenScreen", _ask_token, ("ana",), important=True),
     "token-denied": Scene("TokenScreen", _deny_token, ("ana",)),
+    "token-empty": Scene("TokenScreen", _empty_token, ("ana",)),
     "switcher": Scene("SwitcherScreen", _list_rooms, important=True),
     "switcher-empty": Scene("SwitcherScreen", _find_no_room),
     "react": Scene("ReactScreen", _react, important=True),
     "help": Scene("HelpScreen", _help, important=True),
+    "select-help": Scene("HelpScreen", _select_help),
     "inspect": Scene("InspectScreen", _inspect, important=True),
     "settings": Scene("SettingsScreen", _settings, important=True),
+    "settings-hover": Scene("SettingsScreen", _hover),
     "invite": Scene("InviteScreen", _invite, important=True),
     "search": Scene("SearchScreen", _search, important=True),
     "search-empty": Scene("SearchScreen", _find_nothing),

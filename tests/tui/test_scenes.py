@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.geometry import Region
+from textual.theme import Theme
 
 import broadcast_tui.tui
 from broadcast_tui.tui.model.text.colors import MIN_CONTRAST
 from broadcast_tui.tui.themes import DARK, HIGH_CONTRAST_THEMES, LIGHT, OWN_THEMES
 from broadcast_tui.tui.widgets.dialog import Dialog
-from tests.support.chat_app import Chat
+from tests.support.chat_app import Chat, chatting
 from tests.support.contrast import weak_texts
-from tests.support.scenes import SCENES, fixed_clock, showing
+from tests.support.running import eventually
+from tests.support.scenes import PEOPLE, SCENES, fixed_clock, showing
 from tests.support.screen_text import compare, screen_text
 
 SIZES = [(80, 24), (40, 10), (120, 40)]
@@ -50,10 +53,28 @@ async def test_a_screen(name: str) -> None:
                     text = screen_text(chat.app, region=region)
                     compare(f"{name}-{size[0]}x{size[1]}-{theme.name}", text)
                 if size == SIZES[0]:
-                    minimum = 7.0 if theme in HIGH_CONTRAST_THEMES else MIN_CONTRAST
-                    found = weak_texts(chat.app, minimum, region)
+                    found = weak_texts(chat.app, minimum_in(theme), region)
                     weak += [f"{theme.name}: {each}" for each in found]
     assert weak == []
+
+
+@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
+async def test_the_command_palette(theme: Theme) -> None:
+    """Opened in each theme: Textual does not restyle an open palette."""
+    async with chatting(*PEOPLE, theme=theme.name) as chat:
+        await chat.type("ctrl+g", *"theme")
+        await eventually(lambda: "Use these colors" in "\n".join(chat.drawn()))
+        await chat.type("down")
+        parts = [chat.app.screen.query_one(part).region for part in ("#--input", "CommandList")]
+        region = Region.from_union(parts)
+        if theme in USUAL_THEMES:
+            compare(f"palette-80x24-{theme.name}", screen_text(chat.app, region=region))
+        assert weak_texts(chat.app, minimum_in(theme), region) == []
+
+
+def minimum_in(theme: Theme) -> float:
+    """The lowest contrast of text in one of our themes."""
+    return 7.0 if theme in HIGH_CONTRAST_THEMES else MIN_CONTRAST
 
 
 def declared_screens() -> set[str]:
