@@ -15,6 +15,9 @@ _MUTED = {"text-disabled": "auto 60%"}
 """Placeholders must be readable too; Textual makes them weaker."""
 _HIGH_CONTRAST_MUTED = {"text-muted": "auto 85%", "text-disabled": "auto 85%"}
 
+MUTED = "$foreground 78%"
+"""Less important text in a `Content`, where Textual 8.2 draws `$text-muted` at full strength."""
+
 
 def _selection(foreground: str, background: str) -> dict[str, str]:
     """Two colors for text selected with the mouse; in Textual, it keeps its color on a translucent tint."""

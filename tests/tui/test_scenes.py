@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.color import Color
 from textual.geometry import Region
 from textual.theme import Theme
 
 import broadcast_tui.tui
-from broadcast_tui.tui.model.text.colors import MIN_CONTRAST
+from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, contrast
 from broadcast_tui.tui.themes import DARK, HIGH_CONTRAST_THEMES, LIGHT, OWN_THEMES
 from broadcast_tui.tui.widgets.dialog import Dialog
 from tests.support.chat_app import Chat, chatting
@@ -70,6 +71,23 @@ async def test_the_command_palette(theme: Theme) -> None:
         if theme in USUAL_THEMES:
             compare(f"palette-80x24-{theme.name}", screen_text(chat.app, region=region))
         assert weak_texts(chat.app, minimum_in(theme), region) == []
+
+
+@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
+@pytest.mark.parametrize(("scene", "part"), [("away", "(away)"), ("muted", "random ⊘")])
+async def test_less_important_text_is_weaker(scene: str, part: str, theme: Theme) -> None:
+    async with showing(scene, theme=theme.name) as chat:
+        strips = chat.app.screen._compositor.render_strips()
+        styles = [style for strip in strips for text, style, _ in strip if part in text]
+        strongest = chat.app.current_theme.foreground
+        assert styles
+        for style in styles:
+            assert style is not None
+            assert style.color is not None
+            assert style.bgcolor is not None
+            color, background = style.color.get_truecolor(), style.bgcolor.get_truecolor()
+            assert strongest is not None
+            assert contrast(color, background) < contrast(Color.parse(strongest).rgb, background)
 
 
 def minimum_in(theme: Theme) -> float:

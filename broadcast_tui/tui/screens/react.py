@@ -8,6 +8,7 @@ from textual.content import Content
 
 from broadcast_tui.tui.model.text.emoji import emoji_named, emoji_of, name_of
 from broadcast_tui.tui.screens.filter_list import FilterListScreen
+from broadcast_tui.tui.themes import MUTED
 
 
 class ReactScreen(FilterListScreen):
@@ -42,4 +43,4 @@ class ReactScreen(FilterListScreen):
         note = f":{name}:" if name else ""
         if emoji in self._given:
             note = f"{note} remove".strip()
-        return emoji, Content.assemble(f"{emoji}  ", (note, "$text-muted"))
+        return emoji, Content.assemble(f"{emoji}  ", (note, MUTED))

@@ -28,6 +28,7 @@ from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.model.transcript.navigation import line_of
 from broadcast_tui.tui.model.transcript.post_details import details_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
+from broadcast_tui.tui.themes import MUTED
 from broadcast_tui.tui.widgets.conversation import PostActor
 from broadcast_tui.tui.widgets.dialog import Dialog, DialogList
 from broadcast_tui.tui.widgets.log_styles import name_colors
@@ -109,7 +110,7 @@ class SearchScreen(ModalScreen[None]):
         head = Content.assemble(
             (sender, colors[self._hues.of(sender)]),
             "  ",
-            (format_date(post.at.astimezone(), now, self._time_format), "$text-muted"),
+            (format_date(post.at.astimezone(), now, self._time_format), MUTED),
             "\n",
         )
         return Content.assemble(head, shown)

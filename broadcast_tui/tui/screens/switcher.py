@@ -16,6 +16,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.rooms import is_close, near_rooms, rank_rooms
 from broadcast_tui.tui.model.servers import Place, Server, ServerSet
 from broadcast_tui.tui.screens.filter_list import FilterListScreen
+from broadcast_tui.tui.themes import MUTED
 from broadcast_tui.tui.widgets.dialog import Dialog
 
 OFFERED_MAX = 100
@@ -127,8 +128,7 @@ class SwitcherScreen(FilterListScreen):
             hints = HINTS
         self.query_one(Dialog).set_hints(*hints)
         return [
-            (choice.value, Content.assemble(choice.label, (f"  {choice.about}", "$text-muted")))
-            for choice in offered
+            (choice.value, Content.assemble(choice.label, (f"  {choice.about}", MUTED))) for choice in offered
         ]
 
     def _own_choice(self, room: str) -> RoomChoice | None:

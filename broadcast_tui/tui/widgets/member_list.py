@@ -16,6 +16,7 @@ from textual.widgets import Static
 from broadcast_tui.tui.model.room import Person
 from broadcast_tui.tui.model.text.colors import NameHues
 from broadcast_tui.tui.model.text.wrapping import clip
+from broadcast_tui.tui.themes import MUTED
 from broadcast_tui.tui.widgets.log_styles import name_colors
 
 
@@ -97,4 +98,4 @@ class MemberList(VerticalScroll, can_focus=False):
 def _line(person: Person, color: str, width: int) -> Content:
     mark = (" (you)" if person.own else "") + (" (away)" if person.away is not None else "")
     name = clip(person.name, max(1, width - cell_len(mark))) if width > 0 else person.name
-    return Content.assemble((name, color if person.away is None else "$text-muted"), (mark, "$text-muted"))
+    return Content.assemble((name, color if person.away is None else MUTED), (mark, MUTED))

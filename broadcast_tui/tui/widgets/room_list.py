@@ -27,6 +27,7 @@ from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.servers import ServerSet
 from broadcast_tui.tui.model.status import Role, connection_mark
 from broadcast_tui.tui.model.text.wrapping import clip
+from broadcast_tui.tui.themes import MUTED
 
 WIDTH_MIN, WIDTH_MAX = 12, 24
 """Cells of the list."""
@@ -179,7 +180,7 @@ def _server_line(row: ServerRow, width: int) -> Content:
     width = max(1, width - 1)
     name = clip(row.name, max(1, width - 3))
     blanks = " " * max(1, width - cell_len(name) - 2)
-    weight = "bold" if row.shown else "$text-muted"
+    weight = "bold" if row.shown else MUTED
     return Content.assemble(" ", (name, weight), blanks, (row.mark, _MARK_STYLES[row.role]))
 
 
@@ -194,14 +195,14 @@ def _line(number: str, row: Row, width: int) -> Content:
     room = width - len(lead) - len(mark) - (len(right) + 1 if right else 0)
     name = clip(row.name, max(1, room))
     blanks = " " * max(1 if right else 0, width - len(lead) - cell_len(name) - len(mark) - len(right))
-    weight = "$text-muted" if row.muted else "bold" if row.shown or row.unread else ""
+    weight = MUTED if row.muted else "bold" if row.shown or row.unread else ""
     line = Content.assemble(
-        (lead, "bold $text-accent" if row.shown else "$text-muted"),
+        (lead, "bold $text-accent" if row.shown else MUTED),
         (name + mark, weight),
         blanks,
         (mentions, "bold $text-warning"),
         (" " if mentions and unread else ""),
-        (unread, "$text-muted" if row.muted else "$text-accent"),
+        (unread, MUTED if row.muted else "$text-accent"),
         " ",
     )
     return line.stylize("on $primary 25%") if row.shown else line
