@@ -133,6 +133,7 @@ class LineRenderer:
         languages = {span[0]: block.language for span, block in zip(code, laid.shown.blocks, strict=True)}
         gutter = self._first_gutter(line, above, is_quote=laid.has_quote)
         fold_row, host_row, first_below = laid.fold_row, laid.host_row, laid.first_below
+        cut_row = laid.cut_row
         rows: list[Strip] = []
         for number, (start, end) in enumerate(laid.rows):
             if number == 0 and laid.has_quote:
@@ -150,6 +151,8 @@ class LineRenderer:
                 style = self.styles.block if in_block else self._quote_style(base) if inset else base
                 nearby = runs[bisect_right(ends, start) : bisect_right(ends, end) + 1]
                 text = self._text_segments(laid.text, start, end, nearby, style, base, inset)
+                if number == cut_row:
+                    text = self._with_ellipsis(text, cells_of(laid.text[start:end]), style, inset)
                 language = languages.pop(start, "")
                 if language and not self.columns.is_source:
                     text = self._with_language(text, language)
@@ -252,6 +255,13 @@ class LineRenderer:
         amount = f"{count:,} more line{'s' * (count > 1)}"
         key = f" ({self._unfold_key})" if self._unfold_key else ""
         return f"… {amount}{key}{laid.marks}"
+
+    def _with_ellipsis(self, row: list[Segment], cells: int, style: Style, inset: int) -> list[Segment]:
+        """A row with `…` after its text of `cells` cells, or over the end of that if there is no room."""
+        at = min(cells, self.columns.text - inset - 1)
+        strip = Strip(row)
+        ellipsis = Segment("…", self.styles.fold + Style(bgcolor=style.bgcolor))
+        return [*strip.crop(0, at), ellipsis, *strip.crop(at + 1)]
 
     def _note_row(self, text: str, base: Style, style: Style) -> list[Segment]:
         """A row about the post that is not part of its text."""

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.cells import set_cell_size
 from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
@@ -130,6 +131,8 @@ def test_the_number_of_rendered_rows_matches_the_count(text: str, width: int, un
         inset = laid.inset(number)
         if number in notice_rows or cells_of(shown) + inset > columns.text:
             continue
+        if number == laid.cut_row:
+            shown = set_cell_size(shown, min(cells_of(shown), columns.text - inset - 1)) + "…"
         # The language of a block stands at the end of its first row.
         assert row.crop(columns.gutter + inset).text.startswith(shown.rstrip())
 
@@ -435,6 +438,16 @@ def test_a_long_post_is_folded() -> None:
     assert rendered("word " * 200)[-1].text.partition("┆ ")[2].strip() == "… 11 more lines (Alt+O)"
     assert len(rendered("\n".join("x" * FOLD_ROWS))) == FOLD_ROWS
     assert len(rendered("\n".join("x" * (FOLD_ROWS + 1)))) == FOLD_KEEPS + 1
+
+
+@pytest.mark.parametrize("width", [80, 30])
+def test_a_line_that_is_folded_in_the_middle_ends_with_an_ellipsis(width: int) -> None:
+    wide = "x" * (width * 3 // 2)
+    rows = rendered("\n".join(["```", "first", *[wide] * 20, "```"]), width)
+    assert rows[-2].text.rstrip().endswith("xx…")
+    rows = rendered("word " * 4 * width, width)
+    assert rows[-2].text.rstrip().endswith("wor…" if width == 30 else "word…")
+    assert not any(row.text.rstrip().endswith("…") for row in rows[:-2])
 
 
 @pytest.mark.parametrize(("height", "most", "kept"), [(4, 4, 3), (10, 6, 5), (18, 12, 8), (60, 40, 8)])

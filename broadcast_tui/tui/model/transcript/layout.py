@@ -106,6 +106,14 @@ class LineLayout(NamedTuple):
         return self.kept + self.has_quote if self.hidden else -1
 
     @property
+    def cut_row(self) -> int:
+        """Index of the last row above `fold_row` if the rest of its line is folded; -1 otherwise."""
+        if not self.hidden:
+            return -1
+        rest = self.text[self.rows[self.fold_row][0] :].lstrip(" ")
+        return -1 if rest.startswith("\n") else self.fold_row - 1
+
+    @property
     def host_row(self) -> int:
         """Index of the row with the real hosts; -1 if there is none."""
         return self.first_below - 1 if self.hosts else -1
