@@ -448,7 +448,12 @@ class ChatScreen(Screen[None]):
         if people:
             is_known = state.is_online and view.entered
             online = view.online if is_known else None
-            self.people.show(state.member_list(), online, view.transcript.hues)
+            hues = view.transcript.hues
+            known_count = hues.count
+            self.people.show(state.member_list(), online, hues)
+            if hues.count > known_count:  # mentions of them have a color now
+                self.log_view.rows.clear()
+                self.log_view.refresh()
         self.conversation.refresh_header()
         self.conversation.refresh_bar()
         self._report_changes()

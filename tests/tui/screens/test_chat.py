@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.style import Style
 from textual import events
+from textual.geometry import Region
 
 from broadcast_tui.core.protocol.events import Typing
 from broadcast_tui.core.session.updates import (
@@ -218,6 +220,22 @@ async def test_the_member_list_follows_joins_and_counts() -> None:
         assert rows == ["3 here", "ana (you)", "bob", "eve"]
         await chat.deliver(PresenceChanged("lobby", "online", (), 250, "", AT))
         assert [row.strip() for row in chat.drawn("#people") if row.strip()] == ["250 here"]
+
+
+async def test_a_mention_gets_its_color_when_the_member_becomes_known() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "@eve hello"))
+
+        def mention_style() -> Style | None:
+            rows = chat.screen.log_view.render_lines(Region(0, 0, *chat.screen.log_view.size))
+            return next(part.style for row in rows for part in row if "@eve" in part.text)
+
+        plain = mention_style()
+        assert plain is not None
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        style = mention_style()
+        assert style is not None
+        assert style.color != plain.color
 
 
 async def test_the_member_list_leaves_the_log_its_columns() -> None:

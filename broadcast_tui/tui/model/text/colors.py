@@ -86,6 +86,11 @@ class NameHues:
         self._taken: dict[int, str] = {}
         """Keys of names by their hue."""
 
+    @property
+    def count(self) -> int:
+        """The number of names as written that have been given a hue."""
+        return len(self._hues)
+
     def of(self, name: str) -> int:
         """Index of the color of `name` in a palette."""
         hue = self._hues.get(name)
