@@ -37,7 +37,7 @@ from broadcast_tui.tui.commands.registry import NOT_AVAILABLE
 from broadcast_tui.tui.connected_server import ConnectedServer
 from broadcast_tui.tui.connected_servers import ConnectedServers
 from broadcast_tui.tui.invites import InviteMaker, link_to
-from broadcast_tui.tui.keymap import bind, shown_key
+from broadcast_tui.tui.keymap import active_key, bind, shown_key
 from broadcast_tui.tui.keymap_config import clashes
 from broadcast_tui.tui.local_server import LocalServer, LocalServerPrompts
 from broadcast_tui.tui.model.rooms import is_lasting
@@ -64,7 +64,8 @@ from broadcast_tui.tui.terminal.signals import (
 from broadcast_tui.tui.terminal.title import TerminalTitle
 from broadcast_tui.tui.widgets.conversation import Conversation
 from broadcast_tui.tui.widgets.dialog import load_dialog_styles
-from broadcast_tui.tui.widgets.toast import show_warning
+from broadcast_tui.tui.widgets.message_log import MessageLog
+from broadcast_tui.tui.widgets.toast import show_toast, show_warning
 
 
 class ChatApp(App[None]):
@@ -431,6 +432,11 @@ class ChatApp(App[None]):
             super()._display(screen, renderable)
         else:
             self.post_display_hook()
+
+    def on_text_selected(self) -> None:
+        """Show how to copy text of a log that was selected with the mouse."""
+        if any(log.highlights.selected() for log in self.screen.query(MessageLog)):
+            show_toast(self.screen, f"{active_key(self, 'app.interrupt')} copies the selection")
 
     def on_resize(self) -> None:
         self._renderer.invalidate()

@@ -167,7 +167,9 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
         self._state.help_key = active_key(self.app, "app.show-help")
-        self.search = SearchController(self.app, self._client, self._state, self.conversation.start_picking)
+        self.search = SearchController(
+            self.app, self._client, self._state, self.conversation.start_picking, self.conversation.copy
+        )
         self.post_context = PostDialogs(
             self.app,
             self._client,

@@ -64,7 +64,9 @@ class PostDialogs:
         self._search = search
         self._submit = submit
         self.actions = PostActions(client, state, context)
-        self._threads = ThreadController(app, client, state, complete, self._submit_in_thread)
+        self._threads = ThreadController(
+            app, client, state, complete, self._submit_in_thread, conversation.copy
+        )
 
     # PostContext
 

@@ -27,6 +27,7 @@ from broadcast_tui.tui.model.transcript.find import Pattern
 from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.model.transcript.navigation import line_of
 from broadcast_tui.tui.model.transcript.post_details import details_of
+from broadcast_tui.tui.model.transcript.selection import Excerpt
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.themes import MUTED
 from broadcast_tui.tui.widgets.conversation import PostActor
@@ -151,11 +152,13 @@ class ContextScreen(ModalScreen[None]):
         search: The search, with the posts around the result.
         post: The result.
         act: Called with an action on it.
+        copy: Copies text that was selected.
         hues: The colors of the names in the room.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter,ctrl+c", "dismiss", "Close", show=False),
+        Binding("escape,q,enter", "dismiss", "Close", show=False),
+        Binding("ctrl+c", "interrupt", "Copy the selection, or close", show=False),
         bind("pick.reply-post", "act('reply')"),
         bind("pick.show-thread", "act('thread')"),
         bind("pick.react-post", "act('react')"),
@@ -166,11 +169,17 @@ class ContextScreen(ModalScreen[None]):
     ]
 
     def __init__(
-        self, search: ServerSearch, post: Post, act: Callable[[PostAction], None], hues: NameHues
+        self,
+        search: ServerSearch,
+        post: Post,
+        act: Callable[[PostAction], None],
+        copy: Callable[[Excerpt], None],
+        hues: NameHues,
     ) -> None:
         super().__init__()
         self._hues = hues
         self._act = act
+        self._copy = copy
         self._search = search
         self._post = post
 
@@ -189,6 +198,12 @@ class ContextScreen(ModalScreen[None]):
 
     def action_act(self, action: str) -> None:
         self._act(PostAction(action))
+
+    def action_interrupt(self) -> None:
+        if selected := self.query_one(MessageLog).highlights.selected():
+            self._copy(selected)
+        else:
+            self.dismiss()
 
     def show_context(self) -> None:
         """Show the results received so far."""
@@ -239,15 +254,22 @@ class SearchController:
         client: The client.
         state: The state; it receives the results.
         go_to: Picks a line of the log.
+        copy: Copies text that was selected.
     """
 
     def __init__(
-        self, app: App[None], client: ClientRequests, state: AppState, go_to: Callable[[int], object]
+        self,
+        app: App[None],
+        client: ClientRequests,
+        state: AppState,
+        go_to: Callable[[int], object],
+        copy: Callable[[Excerpt], None],
     ) -> None:
         self._app = app
         self._client = client
         self._state = state
         self._go_to = go_to
+        self._copy = copy
         self.actor: PostActor | None = None
         """Carries out actions on results; set once there is one."""
         self._target: Post | None = None
@@ -339,7 +361,9 @@ class SearchController:
                 search.room, around=str(post.position), limit=CONTEXT_POSTS
             )
             hues = self._state.rooms.get(search.room).transcript.hues
-            self._app.push_screen(ContextScreen(search, post, lambda action: self._act(action, post), hues))
+            self._app.push_screen(
+                ContextScreen(search, post, lambda action: self._act(action, post), self._copy, hues)
+            )
 
     def _act(self, action: PostAction, post: Post) -> None:
         """Close the dialogs, then carry out an action on a result that is not loaded."""

@@ -20,6 +20,7 @@ from broadcast_tui.tui.model.post_target import PostTarget
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.thread import Thread
+from broadcast_tui.tui.model.transcript.selection import Excerpt
 from broadcast_tui.tui.widgets.composer import Composer, Submission
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
 from broadcast_tui.tui.widgets.dialog import Dialog
@@ -37,12 +38,13 @@ class ThreadScreen(ModalScreen[None]):
         thread: The thread.
         complete: What the input can complete.
         submit: Called with each submitted text; returns whether it was accepted.
+        copy: Copies text that was selected.
     """
 
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", show=False),
-        Binding("ctrl+c", "interrupt", "Clear the input, or close", show=False),
+        Binding("ctrl+c", "interrupt", "Copy the selection, clear the input, or close", show=False),
         bind("log.page-up", "scroll_log('page_up')"),
         bind("log.page-down", "scroll_log('page_down')"),
         bind("log.line-up", "scroll_log('scroll_up')"),
@@ -55,11 +57,13 @@ class ThreadScreen(ModalScreen[None]):
         thread: Thread,
         complete: Callable[[], CompletionContext],
         submit: Callable[[Submission], bool],
+        copy: Callable[[Excerpt], None],
     ) -> None:
         super().__init__()
         self._state = state
         self._thread = thread
         self._submit = submit
+        self._copy = copy
         self._log = MessageLog(id="thread-log")
         self._typed_early: list[events.Key] | None = []
         """Keys typed before the input was mounted; None afterwards."""
@@ -121,7 +125,9 @@ class ThreadScreen(ModalScreen[None]):
         getattr(self._log, f"action_{how}")()
 
     def action_interrupt(self) -> None:
-        if self._panel.composer.text:
+        if selected := self._log.highlights.selected():
+            self._copy(selected)
+        elif self._panel.composer.text:
             self._panel.composer.stash()
         else:
             self.dismiss()
@@ -136,6 +142,7 @@ class ThreadController:
         state: The state.
         complete: What the input can complete.
         submit: Called with a text that was submitted in a thread.
+        copy: Copies text that was selected.
     """
 
     def __init__(
@@ -145,12 +152,14 @@ class ThreadController:
         state: AppState,
         complete: Callable[[], CompletionContext],
         submit: Callable[[Submission], bool],
+        copy: Callable[[Excerpt], None],
     ) -> None:
         self._app = app
         self._client = client
         self._state = state
         self._complete = complete
         self._submit = submit
+        self._copy = copy
 
     def open(self, target: PostTarget) -> None:
         """Show the thread of a post, which has an id."""
@@ -164,7 +173,7 @@ class ThreadController:
         thread = Thread(view, root)
         self._state.thread = thread
         view.history_ref = self._client.fetch_history(target.room, root=thread.root_id, limit=THREAD_MAX)
-        screen = ThreadScreen(self._state, thread, self._complete, self._submit)
+        screen = ThreadScreen(self._state, thread, self._complete, self._submit, self._copy)
         self._app.push_screen(screen, lambda _: self._close(thread))
 
     def follow(self) -> None:

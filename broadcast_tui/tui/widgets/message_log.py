@@ -322,6 +322,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             offset = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)[1]
             if offset is not None:
                 self.highlights.select_at(offset, word=event.chain == 2)
+                self.screen.post_message(events.TextSelected())
             return
         anchor = self.index.anchor_at(round(self.scroll_y) + event.y)
         if anchor is not None and self.index.text_row(anchor) == self.index.fold_row(anchor.line_id) >= 0:

@@ -24,7 +24,7 @@ from broadcast_tui.tui.screens.search import SearchScreen
 from broadcast_tui.tui.screens.thread import ThreadScreen
 from tests.support.chat_app import Chat, chatting, enter_rooms
 from tests.support.fake_client import AT
-from tests.tui.widgets.test_conversation import chat_with_posts, no_desktop, picked
+from tests.tui.widgets.test_conversation import chat_with_posts, no_desktop, picked, workers_done
 
 __all__ = ["no_desktop"]
 
@@ -331,6 +331,19 @@ async def test_a_thread_has_its_posts_only_and_is_live() -> None:
         assert "something else" not in drawn
         await chat.type("escape")
         assert picked(chat) == "I do"
+
+
+async def test_a_selection_in_a_thread_is_copied() -> None:
+    async with chatting("ana", "bob", "zoe") as chat:
+        await open_thread(chat)
+        row = next(y for y, text in enumerate(chat.drawn("#thread-log")) if "Who goes?" in text)
+        await chat.pilot.click("#thread-log", offset=(20, row), times=3)
+        await chat.pilot.pause()
+        assert chat.toasts == "Ctrl+C copies the selection"
+        await chat.type("ctrl+c")
+        await workers_done(chat)
+        assert chat.app.clipboard == "Who goes?"
+        assert isinstance(chat.app.screen, ThreadScreen)
 
 
 async def test_a_text_in_a_thread_is_a_reply_to_its_first_post() -> None:

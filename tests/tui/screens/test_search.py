@@ -13,6 +13,9 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.search import ContextScreen, SearchScreen
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT
+from tests.tui.widgets.test_conversation import no_desktop, workers_done
+
+__all__ = ["no_desktop"]
 
 
 def post(seq: int, text: str, epoch: str = "k3f9") -> Post:
@@ -174,7 +177,14 @@ async def test_the_context_of_a_result_is_scrolled_by_keys() -> None:
         assert posts()[0] == 1
         await chat.type("pagedown")
         assert posts()[0] > 1
+        await chat.pilot.click("#context-log", offset=(20, 3), times=3)
+        await chat.type("ctrl+c")
+        await workers_done(chat)
+        assert chat.app.clipboard.startswith("post ")
         assert isinstance(chat.app.screen, ContextScreen)
+        chat.app.screen.clear_selection()
+        await chat.type("ctrl+c")
+        assert isinstance(chat.app.screen, SearchScreen)
 
 
 async def test_a_post_of_an_earlier_log_opens_the_context_screen() -> None:

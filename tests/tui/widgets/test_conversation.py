@@ -56,6 +56,13 @@ async def workers_done(chat: Chat) -> None:
     await chat.pilot.pause()
 
 
+async def drag(chat: Chat, start: tuple[int, int], end: tuple[int, int]) -> None:
+    await chat.pilot.mouse_down("#log", offset=start)
+    await chat.pilot.hover("#log", offset=end)
+    await chat.pilot.mouse_up("#log", offset=end)
+    await chat.pilot.pause()
+
+
 async def find_status(chat: Chat) -> str:
     """The match count in the find bar after the whole log is searched."""
     finder = chat.screen.conversation.finder.state
@@ -264,6 +271,27 @@ async def test_ctrl_c_copies_the_selection_and_escape_clears_it() -> None:
         assert "Copied 1 post (OSC 52)" in chat.toasts
         await chat.type("escape")
         assert not chat.screen.selections
+
+
+async def test_a_selection_shows_the_key_that_copies_it() -> None:
+    async with chat_with_posts() as chat:
+        await chat.pilot.mouse_down("#log", offset=(30, 5))
+        await chat.pilot.mouse_up("#log", offset=(30, 5))
+        await chat.pilot.pause()
+        assert "copies" not in chat.toasts
+        await drag(chat, (30, 5), (40, 7))
+        assert chat.toasts == "Ctrl+C copies the selection"
+        await chat.type("ctrl+c")
+        await workers_done(chat)
+        assert chat.toasts.startswith("Copied")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+async def test_a_word_or_post_selected_by_clicks_shows_the_key_that_copies_it(count: int) -> None:
+    async with chat_with_posts() as chat:
+        await chat.pilot.click("#log", offset=(14, 5), times=count)
+        await chat.pilot.pause()
+        assert chat.toasts == "Ctrl+C copies the selection"
 
 
 async def test_a_drag_out_of_the_log_stays_in_it() -> None:
