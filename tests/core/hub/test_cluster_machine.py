@@ -253,11 +253,11 @@ class ClusterMachine(RuleBasedStateMachine):
         self.settle()
         person = self.pick(number)
         old = person.peer.name
-        text = self.away.get(old)
+        text, is_unsure = self.away.get(old), old in self.unsure
         person.client.send("rename", name=name, ref="r")
         self.settle()
         if person.peer.name != old:
-            self.unsure |= {name} if old in self.unsure else set()
+            self.unsure |= {name} if is_unsure else set()
             if text is not None:
                 self.away[name] = text
 
@@ -378,3 +378,20 @@ ClusterMachine.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestClusterMachine = ClusterMachine.TestCase
+
+
+# -- histories that have failed
+
+
+def test_a_rename_of_a_person_who_has_returned_as_their_away_status_ended() -> None:
+    machine = ClusterMachine()
+    machine.start()
+    machine.set_away(number=1, text="tea")
+    machine.disconnect(number=1)
+    machine.settle()
+    machine.pass_time(GRACE_S)
+    machine.follow_the_grace_periods()
+    machine.come(name="bob", number=0, dev=False)
+    machine.rename(number=1, name="zoe")
+    machine.agree()
+    assert machine.away == {"zoe": "tea"}  # the node of the return read it before it learned of the end
