@@ -7,7 +7,7 @@ connections of the same person adopt the newest status that they see.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.broadcaster import Broadcaster
@@ -75,6 +75,21 @@ class AwayStatus:
             text = self.of(room.presence, key)
             event = events.Away(room.presence.name_of(key), text is not None, text or "")
             self._send(event, self._listening(room) - {but})
+
+    def old_name_remains(self, rooms: Iterable[Room], old_key: str) -> None:
+        """Notify the rooms of a renamed connection of the status of the person who still has the old name.
+
+        A rename of one of several connections makes two people of one. Clients move the away status to the
+        new name with each line about the rename, so call it after the lines.
+        """
+        for peer in {peer for room in rooms for peer in self._listening(room)}:
+            for subscription in peer.subscriptions.values():
+                presence = subscription.room.presence
+                if old_key not in presence or not self._is_detailed(subscription.room):
+                    continue
+                if (text := self.of(presence, old_key)) is not None:
+                    self._send(events.Away(presence.name_of(old_key), True, text), {peer})
+                break
 
     # -- other nodes
 

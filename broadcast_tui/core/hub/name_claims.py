@@ -59,7 +59,7 @@ class NameClaims:
         )
 
     def _rename(self, peer: Peer, command: commands.Rename, name: str, when: Instant) -> None:
-        old = peer.name
+        old, old_key = peer.name, peer.key
         self.claim(peer, name, when)
         self._broadcaster.reply(peer, events.Renamed(command.ref, name))
         if peer.is_counted and old != name:
@@ -67,6 +67,9 @@ class NameClaims:
                 if old:
                     self._broadcaster.broadcast_rename(subscription.room, peer, old, name, when)
                 self._away.renamed(subscription.room, peer.key, but=peer)
+            if old and old_key != peer.key:
+                rooms = [subscription.room for subscription in peer.subscriptions.values()]
+                self._away.old_name_remains(rooms, old_key)
 
     def needs(self, peer: Peer, name: str, when: Instant) -> tuple[Need, ...]:
         """What is needed before a connection can claim a valid name. Raises RequestError, as `claim`."""

@@ -27,6 +27,7 @@ from broadcast_tui.core.hub.presence import RoomPresence
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.hub.rosters import Rosters
+from broadcast_tui.core.names import name_key
 from broadcast_tui.core.protocol import events
 
 
@@ -118,6 +119,8 @@ class Signals:
             # A rename takes the away status along, which clients know.
             self._away.adopt(room, key)
             self._away.renamed(room, key)
+            if member.former_name and (old_key := name_key(member.former_name)) != key:
+                self._away.old_name_remains([room], old_key)
         elif key in presence:
             self._away.part_changed(room, key, before, is_new=is_new)
 

@@ -126,6 +126,46 @@ def test_rename_keeps_away_status() -> None:
     assert listed(world, bob) == {"anna": "lunch"}
 
 
+def test_rename_of_one_of_two_connections_keeps_both_away() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    second = v1(world, "ana")
+    send(world, ana, type="away", text="lunch", ref="a1")
+    for wire in (ana, bob, second):
+        read_frames(wire)
+    send(world, ana, type="rename", name="anna", ref="r")
+    status = {"type": "away", "name": "ana", "away": True, "text": "lunch"}
+    for wire in (ana, bob, second):
+        frames = [
+            frame for frame in read_frames(wire) if frame["type"] != "system" or frame["event"] == "rename"
+        ]
+        assert frames[-1] == status
+        assert [frame["type"] for frame in frames].count("away") == 1
+    assert listed(world, bob) == {"ana": "lunch", "anna": "lunch"}
+
+
+def test_rename_in_several_rooms_is_followed_by_the_away_status_of_who_keeps_the_name() -> None:
+    world = World()
+    both = [{"room": "lobby"}, {"room": "dev"}]
+    bob, ana = v1(world, "bob", rooms=both), v1(world, "ana", rooms=both)
+    v1(world, "ana")
+    send(world, ana, type="away", text="lunch", ref="a1")
+    read_frames(bob)
+    send(world, ana, type="rename", name="anna", ref="r")
+    frames = [frame for frame in read_frames(bob) if frame.get("event", "rename") == "rename"]
+    assert [frame["type"] for frame in frames] == ["system", "system", "away"]
+    assert (frames[-1]["name"], frames[-1]["text"]) == ("ana", "lunch")
+
+
+def test_rename_of_one_of_two_connections_that_are_not_away_sends_no_away_event() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    v1(world, "ana")
+    read_frames(bob)
+    send(world, ana, type="rename", name="anna", ref="r")
+    assert only(bob, "away") == []
+
+
 def test_large_rooms_get_no_away_events() -> None:
     world = World(Limits(presence_detail_max=2))
     ana, bob, _ = lobby(world, "ana", "bob", "cy")

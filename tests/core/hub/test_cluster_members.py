@@ -474,6 +474,40 @@ def test_a_rename_keeps_the_away_status_on_all_nodes(cluster: HubCluster) -> Non
     assert listed(bob)["zoe"] == (1, "lunch")
 
 
+def test_a_rename_of_one_of_two_connections_keeps_both_away_on_all_nodes(cluster: HubCluster) -> None:
+    bob, eve = enter(cluster[1], "bob", "b"), enter(cluster[3], "eve", "e")
+    first, second = enter(cluster[2], "ana", "a"), enter(cluster[1], "ana", "a")
+    first.send("away", text="lunch", ref="a")
+    cluster.settle()
+    for client in (bob, eve, first, second):
+        client.clear()
+    first.send("rename", name="zoe", ref="r")
+    cluster.settle()
+    for client in (bob, eve, first, second):
+        # Clients have given the status to zoe.
+        assert away(client) == [("ana", True, "lunch")]
+    second.send("rename", name="Zora", ref="r")
+    cluster.settle()
+    for client in (bob, eve, first, second):
+        assert away(client)[1:] == []
+        people = {"Zora": (1, "lunch"), "bob": (1, None), "eve": (1, None), "zoe": (1, "lunch")}
+        assert listed(client) == people
+
+
+def test_a_status_follows_the_last_line_about_a_rename_on_other_nodes(cluster: HubCluster) -> None:
+    eve = enter(cluster[3], "eve", "e", ("lobby", "dev"))
+    first = enter(cluster[2], "ana", "a", ("lobby", "dev"))
+    enter(cluster[1], "ana", "a", ("lobby",))
+    first.send("away", text="lunch", ref="a")
+    cluster.settle()
+    eve.clear()
+    first.send("rename", name="zoe", ref="r")
+    cluster.settle()
+    frames = [frame for frame in eve.frames() if frame["type"] == "away" or frame.get("event") == "rename"]
+    assert [frame["type"] for frame in frames] == ["system", "away"] * 2
+    assert away(eve) == [("ana", True, "lunch")] * 2
+
+
 def test_who_returns_before_the_leave_is_announced_is_not_away_on_other_nodes() -> None:
     cluster = HubCluster(2, Limits(**UNLIMITED, presence_burst=2, presence_rate=0.001, leave_grace_s=0))
     bob, ana = enter(cluster[2], "bob", "b"), enter(cluster[1], "ana", "a")
