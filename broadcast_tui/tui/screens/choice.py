@@ -109,5 +109,5 @@ class ChoiceScreen(ModalScreen[str]):
 
 
 def _option(choice: Choice) -> Option:
-    key = (f" {choice.key} ", "bold") if choice.key else " "
+    key = (f"{choice.key} ", "bold") if choice.key else ""
     return Option(Content.assemble(key, visible_line(choice.text)), choice.value)
