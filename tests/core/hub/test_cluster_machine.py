@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -376,7 +377,7 @@ ClusterMachine.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestClusterMachine = ClusterMachine.TestCase
+TestClusterMachine = pytest.mark.timeout(by_profile(120, 600))(ClusterMachine.TestCase)
 
 
 # -- histories that have failed
