@@ -138,11 +138,19 @@ class AwayMap:
         if old in self._reasons:
             self._reasons[new] = self._reasons.pop(old)
 
-    def apply_presence(self, update: PresenceChanged, is_member: Callable[[str], object]) -> None:
-        """Apply renames and departures, for which the server sends no away event."""
+    def apply_presence(
+        self, update: PresenceChanged, is_member: Callable[[str], object], own_name: str
+    ) -> None:
+        """Apply renames and departures, for which the server sends no away event.
+
+        A line about a rename from the user's own name is about another connection: both remain away.
+        """
         names = [visible_line(name) for name in update.names]
         if update.event == "rename" and len(names) == 2:
+            reason = self._reasons.get(own_name)
             self.rename(names[0], names[1])
+            if names[0] == own_name and reason is not None:
+                self._set(own_name, reason)
         elif update.event == "leave":
             for name in names:
                 if not is_member(name):
@@ -471,7 +479,7 @@ class AppState:
                     room.transcript.add_system(line, at)
             case PresenceChanged():
                 room.people_changed(update, self.name)
-                self.away.apply_presence(update, self.rooms.with_member)
+                self.away.apply_presence(update, self.rooms.with_member, self.name)
                 changes.people = True
             case events.Presence():
                 self._members_listed(room, update, now, at)

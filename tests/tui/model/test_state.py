@@ -445,6 +445,16 @@ def test_a_member_list_replaces_away_status() -> None:
     assert chat.lines[-1] == "SYSTEM: 3 here: ana (you), bob, eve (away)"
 
 
+def test_a_rename_in_another_terminal_leaves_the_own_away_status() -> None:
+    chat = Chat("ana")
+    chat.apply(events.Away("ana", True, "lunch"))
+    chat.apply(
+        PresenceChanged("lobby", "rename", ("ana", "anna"), 2, "", AT), events.Away("ana", True, "lunch")
+    )
+    assert (chat.state.own_away, chat.state.away.reason("anna")) == ("lunch", "lunch")
+    assert sum("You are away" in line for line in chat.lines) == 1
+
+
 def test_the_own_away_status_is_printed_once() -> None:
     chat = Chat("ana")
     before = len(chat.lines)
