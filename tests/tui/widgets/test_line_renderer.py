@@ -481,3 +481,10 @@ def test_join_and_leave_lines_follow_the_setting(presence: PresenceShown, expect
     rows = renderer(80, showing).render(line_of(transcript), None)
     assert [row.text.partition("── ")[2].rstrip() for row in rows] == expected
     assert RowLayout.of_width(80).count_rows(transcript.chunks[0], 1, showing) == [len(expected)]
+
+
+@pytest.mark.parametrize("width", [48, 59, 60, 200])
+def test_a_log_with_a_name_column_does_not_touch_the_lists_beside_it(width: int) -> None:
+    columns = RowLayout.of_width(width)
+    assert (columns.margin, columns.padding) == (1, 1)
+    assert columns.gutter + columns.text + columns.padding == width

@@ -167,7 +167,7 @@ class RowLayout(msgspec.Struct, frozen=True):
         if width >= NAMED_FROM:
             widest = NAME_MAX if width >= WIDE_FROM else _NARROW_NAME_MAX
             name = max(NAME_MIN, min(name_cells, widest))
-            margin = padding = 1 if width >= WIDE_FROM else 0
+            margin = padding = 1
             time, mark = 6, 3
         else:
             margin = name = padding = 0
