@@ -1,10 +1,11 @@
-"""Fan-out of `broadcast-tui serve` beside its peers, in one run, as a table for docs/performance.md.
+"""Fan-out of `broadcast-tui serve` beside its peers, in one run, as tables for docs/performance.md.
 
 Needs the load generator and the peers of ../shared/bench (beside this repository; run its `setup`
 once) and two processor cores: the server is pinned to one, the generator to the other.
 
-    python -m tests.benchmarks.fanout                 # print the table
-    python -m tests.benchmarks.fanout --write         # and write it into docs/performance.md
+    python -m tests.benchmarks.fanout                 # print the tables
+    python -m tests.benchmarks.fanout --write         # and write them into docs/performance.md
+    python -m tests.benchmarks.fanout --only grid     # other numbers of connections, and longer messages
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.benchmarks.tables import Table, add_write_option
@@ -28,13 +30,22 @@ PEERS = {
     "uws": "uWebSockets (C++)",
     "project": "**broadcast-tui**",
 }
+MESSAGES = {1: 400, 8: 2_500, 64: 8_000}
+"""Messages of a run, by window: few of them measure the first moments only."""
+GRID_CLIENTS = (100, 500, 2_000)
+GRID_PAYLOADS = (64, 1_024, 4_096)
+GRID_WINDOW = 8
+GRID_DELIVERIES = 600_000
+"""Deliveries of a run of the grid."""
 
 
-def run(clients: int, messages: int, window: int, repeat: int) -> dict[str, float]:
+def run(
+    clients: int, messages: int, window: int, repeat: int, names: Collection[str], payload: int = 64
+) -> dict[str, float]:
     """Median deliveries a second of each peer, all measured in turn."""
     command = [
         *(sys.executable, str(BENCH / "fanout.py"), "--clients", str(clients), "--messages", str(messages)),
-        *("--payload", "64", "--window", str(window), "--repeat", str(repeat), *PEERS),
+        *("--payload", str(payload), "--window", str(window), "--repeat", str(repeat), *names),
     ]
     environment = dict(
         os.environ,
@@ -44,7 +55,7 @@ def run(clients: int, messages: int, window: int, repeat: int) -> dict[str, floa
     output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     print(output, file=sys.stderr)
     rates = {}
-    for name in PEERS:
+    for name in names:
         found = re.search(rf"^{re.escape(name)}\s+(\d+)\s", output, re.MULTILINE)
         if found is None:
             sys.exit(f"{name} gave no result; see the lines above")
@@ -52,8 +63,9 @@ def run(clients: int, messages: int, window: int, repeat: int) -> dict[str, floa
     return rates
 
 
-def table(results: dict[int, dict[str, float]]) -> Table:
+def compare_peers(clients: int, windows: Collection[int], repeat: int) -> Table:
     """One row a server; in brackets how many times the naive server's rate."""
+    results = {window: run(clients, MESSAGES.get(window, 800), window, repeat, PEERS) for window in windows}
     rows = Table("fanout", "server", *(f"window {window}" for window in results))
     for name, shown in PEERS.items():
         cells = (
@@ -63,23 +75,37 @@ def table(results: dict[int, dict[str, float]]) -> Table:
     return rows
 
 
+def compare_sizes(repeat: int) -> Table:
+    """The rate as a multiple of that of uWebSockets, by number of connections and size of messages."""
+    rows = Table("grid", "connections", *(f"{payload:,} bytes" for payload in GRID_PAYLOADS))
+    for clients in GRID_CLIENTS:
+        messages = GRID_DELIVERIES // clients
+        rates = [
+            run(clients, messages, GRID_WINDOW, repeat, ("uws", "project"), payload)
+            for payload in GRID_PAYLOADS
+        ]
+        rows.add(f"{clients:,}", *(f"{rate['project'] / rate['uws']:.2f}" for rate in rates))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--only", choices=["peers", "grid"], help="print one of the tables")
     parser.add_argument("--clients", type=int, default=500)
-    parser.add_argument("--messages", type=int, default=800)
-    parser.add_argument("--windows", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--windows", type=int, nargs="+", default=list(MESSAGES))
     parser.add_argument("--repeat", type=int, default=5, help="runs a median is taken of")
     add_write_option(parser)
     arguments = parser.parse_args()
-    results = {
-        window: run(arguments.clients, arguments.messages, window, arguments.repeat)
-        for window in arguments.windows
-    }
-    rows = table(results)
+    tables = []
+    if arguments.only != "grid":
+        tables.append(compare_peers(arguments.clients, arguments.windows, arguments.repeat))
+    if arguments.only != "peers":
+        tables.append(compare_sizes(arguments.repeat))
     if arguments.write:
-        rows.write()
+        for rows in tables:
+            rows.write()
 
 
 if __name__ == "__main__":
