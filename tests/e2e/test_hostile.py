@@ -35,7 +35,7 @@ _SEQUENCE = re.compile(
 )
 _KNOWN = re.compile(
     r"\x1b\[(?:\d+;\d+H|[\d;:]*m|\?\d+[hl]|\?\d+\$p|2[23];0t|>\d+u|<u)"  # places, looks, modes, title, keys
-    r"|\x1b\[(?:\d+[GHMLX]|K|6n|(?:\d+;\d+)?r)"  # places in a row, rows that move, blanks, a question
+    r"|\x1b\[(?:\d*[BCLM]|\d+[GHX]|K|6n|(?:\d+;\d+)?[rs])"  # places, rows that move, blanks, margins
     r"|\x1b\]22;[a-z-]+\x07"  # the pointer's shape
     r"|\x1b\]8;;\x1b\\|\x1b\]8;id=[\d-]+;https?://[!-:<-~]{1,2000}\x1b\\"  # links
     r"|\x1b\]0;(?:(?:\([\d,! ]+\) )?#lobby · broadcast-tui)?\x07"
