@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.post import Position, Post
@@ -395,6 +395,7 @@ def test_a_question_of_an_ignored_person_has_no_bar() -> None:
 # Any order of changes
 
 
+@example([("post", 2), ("post", 0), ("post", 2), ("ignore", 0), ("clear", 0), ("post", 0)])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 11)), max_size=60))
 def test_posts_are_as_the_server_has_them_after_any_changes(actions: list[tuple[str, int]]) -> None:
     chat = Chat("eve")

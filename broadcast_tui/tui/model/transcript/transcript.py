@@ -410,7 +410,8 @@ class Transcript:
         run, self._hidden = self._hidden, []
         record = LineRecord(LineKind.SYSTEM, "", hidden_text(run), seconds(run[-1][2]), epoch=run[0][5])
         self._hidden_runs[self._append(record)] = run
-        for line_id in [line_id for line_id in self._hidden_runs if line_id < self.first_id]:
+        oldest_id = self._cleared[0].first_id if self._cleared else self.first_id
+        for line_id in [line_id for line_id in self._hidden_runs if line_id < oldest_id]:
             del self._hidden_runs[line_id]
 
     def _fill_placeholders(self, runs: list[list[OlderPost]]) -> None:
