@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SHOWN = ("chat", "weechat", "richlog")
+"""Programs in the table of the client."""
 BENCHMARKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fanout": ((), ("--repeat", "1")),
-    "terminal": ((), ("--repeat", "1")),
+    "terminal": (("--programs", *SHOWN), ("--programs", *SHOWN, "--repeat", "1")),
     "figures": ((), ("--repeat", "1")),
     "http_api": ((), ("--repeat", "1")),
     "history": ((), ("--posts", "200000")),

@@ -300,7 +300,7 @@ class Measure:
 
 
 MEASURES = {
-    "echo-idle": Measure("key to echo, 10,000 posts held, p95", echo_idle, "{p95:.1f} ms", "10 ms"),
+    "echo-idle": Measure("key to echo, 10,000 posts held, p95", echo_idle, "{p95:.1f} ms", "0.5 × RichLog"),
     "echo-1000": Measure(
         "the same while 1,000 posts/s arrive", lambda name: echo_loaded(name, 1_000), "{p95:.0f} ms", "30 ms"
     ),
@@ -308,28 +308,30 @@ MEASURES = {
         "the same at 5,000 posts/s, p95 / max, processor",
         lambda name: echo_loaded(name, 5_000),
         "{p95:.0f} / {max:.0f} ms, {cpu:.0f} %",
-        "30 / 60 ms, 40 %",
+        "30 / 60 ms, 0.35 × WeeChat",
     ),
-    "burst": Measure("20,000 posts at once, until the last is shown", burst, "{s:.2f} s", "0.6 s"),
-    "memory": Measure("memory with 100,000 posts held", memory, "{mb:.0f} MB", "90 MB"),
+    "burst": Measure("20,000 posts at once, until the last is shown", burst, "{s:.2f} s", "0.12 × WeeChat"),
+    "memory": Measure("memory with 100,000 posts held", memory, "{mb:.0f} MB", "WeeChat"),
     "resize": Measure(
         "resize at 100,000 posts: first right frame / longest stall",
         resize,
         "{first:.0f} / {block:.0f} ms",
-        "50 / 30 ms",
+        "40 / 40 ms",
     ),
-    "page-up": Measure("Page Up at 100,000 posts, p95", page_up, "{p95:.1f} ms", "20 ms"),
-    "bytes": Measure("bytes to the terminal for one new line", line_bytes, "{bytes:,.0f}", "500"),
+    "page-up": Measure("Page Up at 100,000 posts, p95", page_up, "{p95:.1f} ms", "4 × WeeChat"),
+    "bytes": Measure("bytes to the terminal for one new line", line_bytes, "{bytes:,.0f}", "WeeChat"),
     "bytes-no-margins": Measure(
         "the same in a terminal without left and right margins",
         lambda name: line_bytes(name, has_margins=False),
         "{bytes:,.0f}",
-        "500",
+        "WeeChat",
     ),
     "slow-line": Measure(
         "key to echo over 20 kB/s, 40 ms each way, 10 posts/s, p95", slow_line, "{p95:.0f} ms", "130 ms"
     ),
-    "start": Measure("start to the first screen, warm; processor", start, "{s:.2f} s; {cpu:.2f} s", "0.6 s"),
+    "start": Measure(
+        "start to the first screen, warm; processor", start, "{s:.2f} s; {cpu:.2f} s", "1.25 × RichLog"
+    ),
     "idle": Measure("processor while idle", idle, "{percent:.2f} %", "0.3 %"),
 }
 
