@@ -119,6 +119,7 @@ class HubRunner:
         self._wait_scheduled = False
         self._append_requested = asyncio.Event()
         self._topics_requested = asyncio.Event()
+        self._storing_topics = asyncio.Lock()
         self._appends: dict[asyncio.Event, float] = {}
         """Appends in progress and their start.
 
@@ -148,8 +149,9 @@ class HubRunner:
         self.wake()
 
     async def stop(self) -> None:
-        """Append pending posts, save bans and mutes, close the engine, and cancel the tasks."""
+        """Store pending posts and topics, save bans and mutes, close the engine, and cancel the tasks."""
         await self._append_pending()
+        await self._store_pending_topics()
         await self.sanction_store.drain()
         if self._cluster is not None:
             await self._cluster.stop()
@@ -401,6 +403,10 @@ class HubRunner:
         while True:
             await self._topics_requested.wait()
             self._topics_requested.clear()
+            await self._store_pending_topics()
+
+    async def _store_pending_topics(self) -> None:
+        async with self._storing_topics:
             while self._effects.topic_changes:
                 await self._set_topic(self._effects.take_topic_change())
 

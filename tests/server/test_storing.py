@@ -25,6 +25,12 @@ class TopicsTakeTurns(MemoryEngine):
         super().__init__()
         self.proceed = asyncio.Event()
         self.running = self.most_running = 0
+        self.last_topic = ""
+        """The topic of the lobby when the engine was closed."""
+
+    async def close(self) -> None:
+        self.last_topic = self.topic("lobby")
+        await super().close()
 
     async def set_topic(self, room: str, topic: str) -> None:
         self.running += 1
@@ -50,6 +56,23 @@ async def test_topics_are_stored_one_by_one_and_bounded_in_number() -> None:
         await ana.next_of(type="topic", ref=str(TOPIC_CHANGES_MAX))
         assert engine.most_running == 1
         assert engine.topic("lobby") == f"topic {TOPIC_CHANGES_MAX}"
+
+
+async def test_pending_topics_are_stored_before_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = TopicsTakeTurns()
+    async with running_server(limits=LIMITS, engine=engine) as server, v1_client(server.url, "ana") as ana:
+        for number in range(3):
+            await ana.send("topic", topic=f"topic {number}", ref=str(number))
+        await eventually(lambda: engine.running == 1 and len(server._runner.hub.effects.topic_changes) == 2)
+        append_pending = server._runner._append_pending
+
+        async def append_pending_and_proceed() -> None:
+            await append_pending()
+            engine.proceed.set()
+
+        monkeypatch.setattr(server._runner, "_append_pending", append_pending_and_proceed)
+        await in_time(server.stop_server(deadline_s=5.0))
+    assert engine.last_topic == "topic 2"
 
 
 class Broken(MemoryEngine):
