@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SHOWN = ("chat", "weechat", "richlog")
+SHOWN = ("chat", "weechat")
 """Programs in the table of the client."""
 BENCHMARKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fanout": ((), ("--repeat", "1")),

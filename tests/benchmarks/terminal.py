@@ -372,7 +372,12 @@ def measure(name: str, programs: list[str], repeat: int) -> dict[str, str]:
 
 
 def table(cells: dict[str, dict[str, str]], programs: list[str]) -> Table:
-    titles = {"chat": "**broadcast-tui**", "textual": "its output by Textual", "richlog": "Textual's RichLog"}
+    titles = {
+        "chat": "**broadcast-tui**",
+        "textual": "its output by Textual",
+        "richlog": "Textual's RichLog",
+        "weechat": "WeeChat",
+    }
     rows = Table("terminal", "120×40", *(titles.get(program, program) for program in programs), "aim")
     for name, row in cells.items():
         rows.add(MEASURES[name].title, *(row[program] for program in programs), MEASURES[name].target)
