@@ -300,7 +300,7 @@ def test_rooms_work_in_small_terminals(
     ana = open_terminal("chat", server.url, "--name", "ana", columns=columns, rows=rows)
     ana.wait_until(lambda: "lobby" in ana.text, "lobby")
     ana.enter("/join dev")
-    ana.wait_until(lambda: "dev" in ana.text, "dev")
+    ana.wait_for("Joined #dev")
     ana.type(F7)
     ana.wait_for("▸2 dev")
     ana.type(f"{ALT}1")
