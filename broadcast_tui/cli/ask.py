@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from broadcast_tui.cli.pipes import (
     posting_client,
     print_error,
 )
+from broadcast_tui.cli.stdio import print_message
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.clock import DAY_S, format_duration
 from broadcast_tui.core.errors import InvalidNameError
@@ -271,9 +271,9 @@ class _Asker:
         people = ", ".join(map(visible_line, ask.to)) or f"{ask.of} people"
         wait = format_duration(self._question.until_s, round_up=True)
         if ask.of:
-            _print_note(f"Asked {people} in #{self._room}; waiting for {wait}.")
+            print_message(f"Asked {people} in #{self._room}; waiting for {wait}.")
         else:
-            _print_note(
+            print_message(
                 f"Nobody who can answer is in #{self._room}; waiting for {wait}. The first answer decides."
             )
         if ask.to:
@@ -292,7 +292,7 @@ class _Asker:
         if presence.truncated or any(name_key(name) in present for name in asked):
             return
         who = f"{visible_line(asked[0])} is not" if len(asked) == 1 else "None of them is"
-        _print_note(f"{who} in #{self._room} at the moment.")
+        print_message(f"{who} in #{self._room} at the moment.")
 
     def _changed(self, post: Post) -> int | None:
         """Print new answers; returns the exit status if the question is decided."""
@@ -319,7 +319,7 @@ class _Asker:
         self._print_json(type="result", status=int(status), tally=state.tally, waiting=waiting)
         if status is ExitCode.TIMED_OUT:
             missing = f" No answer from {', '.join(waiting)}." if waiting else ""
-            _print_note(f"Time is up.{missing}")
+            print_message(f"Time is up.{missing}")
         return status
 
     def _print_json(self, **fields: object) -> None:
@@ -329,7 +329,3 @@ class _Asker:
     def _print_line(self, line: str) -> None:
         if not self._as_json:
             print(line, flush=True)
-
-
-def _print_note(text: str) -> None:
-    print(f"broadcast-tui: {text}", file=sys.stderr, flush=True)

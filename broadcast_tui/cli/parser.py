@@ -11,7 +11,7 @@ from broadcast_tui.cli import option_types
 from broadcast_tui.cli.errors import ExitCode
 from broadcast_tui.cli.option_types import sentence
 from broadcast_tui.cli.settings import USER_CONFIG
-from broadcast_tui.cli.stdio import one_line, print_error
+from broadcast_tui.cli.stdio import one_line, print_message
 
 __all__ = ["app", "call", "described", "option_types"]
 
@@ -57,7 +57,7 @@ def call(tokens: list[str]) -> object:
     try:
         return app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
     except CycloptsError as error:
-        print_error(described(error))
+        print_message(described(error))
         return ExitCode.USAGE
 
 

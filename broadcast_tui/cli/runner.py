@@ -10,7 +10,7 @@ from broadcast_tui.cli.errors import ExitCode, with_advice
 from broadcast_tui.cli.kiosk import forget_variables, is_kiosk
 from broadcast_tui.cli.quick_parser import quick_call
 from broadcast_tui.cli.settings import ConfigMistakes
-from broadcast_tui.cli.stdio import one_line, print_error, with_stdout
+from broadcast_tui.cli.stdio import one_line, print_message, with_stdout
 from broadcast_tui.core.errors import BroadcastError
 
 
@@ -19,15 +19,15 @@ def run(tokens: list[str]) -> int:
     if is_kiosk(tokens):
         forget_variables(os.environ)
     for line in unknown_variables(os.environ):
-        print_error(one_line(line))
+        print_message(one_line(line))
     try:
         return with_stdout(lambda: _result(_replace_dash(tokens)))
     except ConfigMistakes as error:
         for line in error.lines:
-            print_error(one_line(line))
+            print_message(one_line(line))
         return ExitCode.USAGE
     except BroadcastError as error:
-        print_error(one_line(with_advice(error)))
+        print_message(one_line(with_advice(error)))
         return ExitCode.USAGE
     except KeyboardInterrupt:
         return 130

@@ -39,8 +39,8 @@ def one_line(text: str) -> str:
     return log_safe(redact(" ".join(text.split())), 400)
 
 
-def print_error(text: str) -> None:
-    """Print an error on standard error."""
+def print_message(text: str) -> None:
+    """Print an error or a note on standard error, after the name of the program."""
     print_safely(f"broadcast-tui: {text}", sys.stderr)
 
 
@@ -70,7 +70,7 @@ def with_stdout(function: Callable[[], object]) -> int:
         if not _is_stdout_error(error):
             raise
         discard_stdout()
-        print_safely(f"broadcast-tui: Cannot write to standard output: {error.strerror}.", sys.stderr)
+        print_message(f"Cannot write to standard output: {error.strerror}.")
         return ExitCode.FAILED
     return result if isinstance(result, int) else ExitCode.OK
 
