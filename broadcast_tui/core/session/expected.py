@@ -37,7 +37,9 @@ def is_expected(
             return event.ref in refs and event.room in rooms
         case events.History():
             return event.ref in refs or event.ref in fills
-        case events.Left() | events.Synced() | events.Gap() | events.Epoch() | events.Topic():
+        case events.Left():
+            return event.ref in refs or event.room in rooms
+        case events.Synced() | events.Gap() | events.Epoch() | events.Topic():
             return event.room in rooms
         case events.System():
             return event.room in rooms or not (event.room or is_presence(event))

@@ -25,6 +25,7 @@ from broadcast_tui.core.protocol.entries import entry_of, post_of
 from broadcast_tui.core.session import updates as up
 from broadcast_tui.core.session.bounds import bounded, bounded_delay_s
 from broadcast_tui.core.session.expected import is_expected
+from broadcast_tui.core.session.hello import build_hello, changes_since
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
 from broadcast_tui.core.session.own_posts import OwnPosts
 from broadcast_tui.core.session.page_notes import PageNotes
@@ -77,6 +78,7 @@ class ClientSession:
         """Cursors of rooms left earlier, so that rejoining replays only what was missed."""
         self._client_id = client_id
         self._presence = presence
+        self._hello = commands.Hello()
         self._outbox = Outbox(make_nonce)
         self._own_posts = OwnPosts(self._outbox)
         self._outgoing: list[bytes] = []
@@ -132,15 +134,8 @@ class ClientSession:
         self._send_hello()
 
     def _send_hello(self) -> None:
-        requests = tuple(
-            commands.RoomRequest(c.room, str(c.position) if c.position else "", 0 if c.position else c.last)
-            for c in self.cursors.values()
-        )
-        self._send(
-            commands.Hello(
-                self.name, self._client_id, rooms=requests, notes=True, epochs=True, presence=self._presence
-            )
-        )
+        self._hello = build_hello(self.name, self._client_id, self.cursors, self._presence)
+        self._send(self._hello)
 
     def disconnected(self, state: up.ConnectionState, reason: str, retry_in_s: float | None = None) -> None:
         """The connection was lost, or could not be opened."""
@@ -330,7 +325,9 @@ class ClientSession:
                 self._enter(event)
             case events.Left():
                 self._refs.pop(event.ref, None)
-                self._leave_room(event.room)
+                joining = {r.room for r in self._refs.values() if isinstance(r, commands.Join)}
+                if event.room not in joining:
+                    self._leave_room(event.room)
             case events.Renamed():
                 self._refs.pop(event.ref, None)
                 self.name = event.name
@@ -359,6 +356,7 @@ class ClientSession:
     def _on_welcome(self, event: events.Welcome, when: Instant) -> None:
         self.welcomed = True
         self._is_name_rejected = False
+        changes = tuple(changes_since(self._hello, self.name, self.cursors))
         self.name = event.name or self.name
         self._outbox.connected(event.limits.rate, event.limits.burst, event.limits.message_bytes)
         self._updates.append(up.ConnectionChanged(up.ConnectionState.ONLINE))
@@ -370,6 +368,8 @@ class ClientSession:
         for direct in event.directs:
             event_of_room = events.Direct(direct.room, direct.other, direct.head, direct.durable)
             self._on_direct(event_of_room, is_listed=True)
+        for build in changes:
+            self.request(build)
         if self._away is not None and self._away.away:
             text = self._away.text
             self.request(lambda ref: commands.SetAway(True, text, ref))

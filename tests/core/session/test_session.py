@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import get_args
 
 import msgspec
@@ -488,6 +489,42 @@ def test_room_can_be_left_while_offline() -> None:
     world.step()
     assert set(ana.session.cursors) == {"lobby", "ops"}
     assert ana.session.cursors["ops"].synced
+
+
+def test_changes_between_hello_and_welcome_reach_the_server() -> None:
+    world = World()
+    bob = world.user("bob", ("lobby", 0), ("dev", 0), ("ops", 0))
+    ana = world.user("ana", ("lobby", 0), ("dev", 0), connect=False)
+    ana.connect()
+    ana.session.request(lambda ref: commands.Join("ops", ref, last=5))
+    ana.session.request(lambda ref: commands.Leave("dev", ref))
+    ana.session.request(lambda ref: commands.Rename("zoe", ref))
+    world.step()
+    assert ana.session.name == "zoe"
+    assert set(ana.session.cursors) == {"lobby", "ops"}
+    assert ana.session.cursors["ops"].synced
+    members = {}
+    for room in ("dev", "ops"):
+        bob.session.request(partial(commands.ListMembers, room))
+        bob.collect()
+        world.step()
+        listed = bob.seen(events.Presence)[-1]
+        assert isinstance(listed, events.Presence)
+        members[room] = [member.name for member in listed.members]
+    assert members == {"dev": ["bob"], "ops": ["bob", "zoe"]}
+
+
+def test_a_room_left_and_joined_at_once_is_joined() -> None:
+    world = World()
+    ana, bob = world.user("ana"), world.user("bob")
+    ana.session.request(lambda ref: commands.Leave("lobby", ref))
+    ana.session.request(lambda ref: commands.Join("lobby", ref, last=5))
+    ana.collect()
+    world.step()
+    bob.say("hello")
+    world.step()
+    assert ana.session.cursors["lobby"].synced
+    assert texts(ana) == ["hello"]
 
 
 def test_a_request_that_an_older_server_does_not_know_is_reported_in_words() -> None:
