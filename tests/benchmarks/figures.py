@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import socket
 import ssl
 import statistics
@@ -60,6 +61,9 @@ SERVERS = {
         "PORT",
     ],
 }
+CROWD = 20_000
+SPARE_DESCRIPTORS = 1_500
+"""What a server keeps of its descriptors for other things than connections."""
 
 
 @contextmanager
@@ -166,13 +170,28 @@ def measure_memory(_repeat: int) -> Iterator[Row]:
 
 
 def measure_joins(_repeat: int) -> Iterator[Row]:
-    clients = 2_000
+    clients = 5_000
     with serving("project") as (port, _):
         result = load(port, clients, 1, 1)
     shown = (
         f"{result['other_frames'] / clients:.1f} frames each; all joined after {result['connect_s']:.1f} s"
     )
     yield f"{clients:,} connections joining at once", shown
+
+
+def measure_crowd(_repeat: int) -> Iterator[Row]:
+    """As many connections as two processes may have descriptors for, up to `CROWD`."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    clients = min(CROWD, limit - SPARE_DESCRIPTORS)
+    results = {}
+    for name in ("project", "uws"):
+        with serving(name) as (port, _):
+            results[name] = load(port, clients, 20, 1)
+    own, peer = results["project"], results["uws"]
+    joined = f"{own['connect_s']:.1f} s (uWebSockets: {peer['connect_s']:.1f} s)"
+    ratio = own["elapsed_s"] / peer["elapsed_s"]
+    yield f"{clients:,} connections: until all have joined", joined
+    yield "A message to all of them, window 1", f"{ratio:.2f} times the time of uWebSockets"
 
 
 def measure_stalled(repeat: int) -> Iterator[Row]:
@@ -216,6 +235,7 @@ MEASURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "memory": measure_memory,
     "start": measure_start,
     "joins": measure_joins,
+    "crowd": measure_crowd,
     "stalled": measure_stalled,
 }
 
