@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,13 +50,13 @@ class ConfigMistakes(ConfigError):
         super().__init__(" ".join(self.lines))
 
 
-@dataclass(slots=True)
 class UserConfig:
     """The user's configuration file, read on first use. As a cyclopts config, it sets options."""
 
-    path: Path | None = None
-    """None for the path from `config_path`."""
-    _tables: dict[str, Table] | None = field(default=None, init=False)
+    def __init__(self, path: Path | None = None) -> None:
+        """Read the file at `path`; None for the path from `config_path`."""
+        self.path = path
+        self._tables: dict[str, Table] | None = None
 
     @property
     def tables(self) -> dict[str, Table]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
+
+import msgspec
 
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.drafts import DraftFile
@@ -19,8 +20,7 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.token_prompt import TokenPrompter
 
 
-@dataclass(eq=False)
-class ConnectedServer:
+class ConnectedServer(msgspec.Struct, eq=False):
     """One server of the chat."""
 
     server: Server

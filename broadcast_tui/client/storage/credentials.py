@@ -6,7 +6,6 @@ Fingerprints are always in that file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -100,14 +99,14 @@ class Credentials:
             return {}
 
 
-@dataclass(slots=True)
 class PendingCredentials:
     """Credentials to save for the server at `url` once it has accepted them."""
 
-    credentials: Credentials
-    url: str
-    token: str = field(default="", repr=False)
-    pin: str = ""
+    def __init__(self, credentials: Credentials, url: str, token: str = "", pin: str = "") -> None:
+        self.credentials = credentials
+        self.url = url
+        self.token = token
+        self.pin = pin
 
     @property
     def has_any(self) -> bool:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -56,28 +55,27 @@ class SavedRooms(msgspec.Struct, frozen=True):
     shown: str
 
 
-@dataclass(slots=True)
-class Preferences:
+class Preferences(msgspec.Struct):
     """Saved state."""
 
     path: Path
     name: str = ""
     theme: str = ""
-    rooms: dict[str, SavedRooms] = field(default_factory=dict)
+    rooms: dict[str, SavedRooms] = msgspec.field(default_factory=dict)
     """By server URL, the last used one last."""
-    client_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    client_id: str = msgspec.field(default_factory=lambda: secrets.token_hex(16))
     """The id that version 0.1 sends to servers; later versions only save it, for a return to 0.1."""
-    levels: dict[str, str] = field(default_factory=dict)
+    levels: dict[str, str] = msgspec.field(default_factory=dict)
     """Notification levels other than the default, by `server #room`."""
     presence: str = ""
     """Which join and leave lines are shown; empty if not chosen."""
     reactions: bool = True
     """Whether reactions to posts are shown."""
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = msgspec.field(default_factory=dict)
     """Settings chosen in the chat, by name."""
     emoji: tuple[str, ...] = ()
     """The emoji last used for reactions, the most recent first."""
-    ignored: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    ignored: dict[str, dict[str, float | None]] = msgspec.field(default_factory=dict)
     """By server URL, the Unix time until which each name is ignored; None for permanently."""
     servers: tuple[str, ...] = ()
     """URLs of the servers of the last chat that had several, in the order connected; empty if there was none.
@@ -86,7 +84,7 @@ class Preferences:
     """URL of the one that was displayed at the end; empty if there was none."""
     notice: str = ""
     """Sentence about a failed read or write; empty if there was none."""
-    _base: dict[str, object] = field(default_factory=dict)
+    _base: dict[str, object] = msgspec.field(default_factory=dict)
     """The content when this object last read or wrote the file."""
 
     @classmethod

@@ -6,7 +6,6 @@ messages have all been read, stay closed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -45,13 +44,12 @@ class DirectOpening(msgspec.Struct, frozen=True):
     request: DirectRequest = DirectRequest()
 
 
-@dataclass(slots=True)
-class Directs:
+class Directs(msgspec.Struct):
     """Requests for direct messages, and who wrote last."""
 
     last_room: str = ""
     """Room of the last direct message from another person; empty if there is none."""
-    _requests: dict[str, DirectRequest] = field(default_factory=dict)
+    _requests: dict[str, DirectRequest] = msgspec.field(default_factory=dict)
     _has_warned: bool = False
 
     @property

@@ -14,7 +14,6 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -75,8 +74,7 @@ class OlderPost(NamedTuple):
     mention: bool
 
 
-@dataclass(slots=True)
-class ReadState:
+class ReadState(msgspec.Struct):
     """Read position of the room shown by `transcript`."""
 
     transcript: Transcript
@@ -107,7 +105,7 @@ class ReadState:
     """The last post read, while unread posts after it are not loaded."""
     _counts_unloaded: bool = False
     """Whether the unloaded posts are included in `count`; false once the end was seen."""
-    _recalled: set[Position] = field(default_factory=set)
+    _recalled: set[Position] = msgspec.field(default_factory=set)
     """Posts that had been read and count as unread again, because an edit mentions the user."""
     _lost_count: int = 0
     """Missed posts that the server reported as lost."""

@@ -6,7 +6,6 @@ Times are arguments: `now` in monotonic seconds, `at` in UTC. Names are sanitize
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -66,56 +65,56 @@ class Person(msgspec.Struct, frozen=True):
     away: str | None = None
 
 
-@dataclass(slots=True)
 class RoomModel:
     """One room."""
 
-    name: str
-    is_direct: bool = field(init=False)
-    """Whether the room is for direct messages. Each post of the other person counts as a mention."""
-    transcript: Transcript = field(default_factory=Transcript)
-    members: set[str] = field(default_factory=set)
-    listed: bool = False
-    """Whether `members` is complete; false before the list arrives, and in large rooms."""
-    list_asked: bool = False
-    """Whether the list has been requested since the room was entered or became small enough."""
-    list_pending: bool = False
-    """Whether the answer to that request is pending."""
-    online: int = 0
-    topic: str = ""
-    topic_by: str = ""
-    """Who set the topic, if that happened while connected."""
-    topic_at: datetime | None = None
-    reading: ReadState = field(init=False)
-    notes: RoomNotes = field(init=False)
-    level: NotifyLevel = NotifyLevel.MENTIONS
-    """Which posts trigger notifications."""
-    other: str = ""
-    """The other person, if the room is for direct messages."""
-    is_replaced: bool = False
-    """Whether direct messages with the same name are now in another room."""
-    alerts_of_replay: bool = False
-    """Whether posts of the pending replay trigger notifications: it was opened because of them."""
-    entered: bool = False
-    greeting_due: bool = False
-    """Whether the line about joining is pending: it follows the backlog."""
-    history_ref: str = ""
-    """Ref of the pending history request; empty if there is none."""
-    history_ended: bool = False
-    _page_start: tuple[str, str] = ("", "")
-    """Id of the first entry of the last page, and of the oldest stored post at that time."""
-    who_ref: str = ""
-    """Ref of the list requested by /who; empty if there is none."""
-    addressed: dict[str, None] = field(default_factory=dict)
-    """Users who mentioned the user, the most recent last: the likeliest to be answered."""
-    _typing: dict[str, float] = field(default_factory=dict)
-    _presence_lines: PresenceLines = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.is_direct = is_direct(self.name)
-        self._presence_lines = PresenceLines(self.transcript)
+    def __init__(
+        self,
+        name: str,
+        transcript: Transcript | None = None,
+        *,
+        level: NotifyLevel = NotifyLevel.MENTIONS,
+    ) -> None:
+        self.name = name
+        self.is_direct = is_direct(name)
+        """Whether the room is for direct messages. Each post of the other person counts as a mention."""
+        self.transcript = transcript if transcript is not None else Transcript()
+        self.members: set[str] = set()
+        self.listed = False
+        """Whether `members` is complete; false before the list arrives, and in large rooms."""
+        self.list_asked = False
+        """Whether the list has been requested since the room was entered or became small enough."""
+        self.list_pending = False
+        """Whether the answer to that request is pending."""
+        self.online = 0
+        self.topic = ""
+        self.topic_by = ""
+        """Who set the topic, if that happened while connected."""
+        self.topic_at: datetime | None = None
         self.reading = ReadState(self.transcript)
         self.notes = RoomNotes(self.transcript)
+        self.level = level
+        """Which posts trigger notifications."""
+        self.other = ""
+        """The other person, if the room is for direct messages."""
+        self.is_replaced = False
+        """Whether direct messages with the same name are now in another room."""
+        self.alerts_of_replay = False
+        """Whether posts of the pending replay trigger notifications: it was opened because of them."""
+        self.entered = False
+        self.greeting_due = False
+        """Whether the line about joining is pending: it follows the backlog."""
+        self.history_ref = ""
+        """Ref of the pending history request; empty if there is none."""
+        self.history_ended = False
+        self._page_start = ("", "")
+        """Id of the first entry of the last page, and of the oldest stored post at that time."""
+        self.who_ref = ""
+        """Ref of the list requested by /who; empty if there is none."""
+        self.addressed: dict[str, None] = {}
+        """Users who mentioned the user, the most recent last: the likeliest to be answered."""
+        self._typing: dict[str, float] = {}
+        self._presence_lines = PresenceLines(self.transcript)
 
     @property
     def label(self) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import TypeVar
 
+import msgspec
 from rich.cells import cell_len
 
 from broadcast_tui.core.names import DEFAULT_ROOM, VOLATILE_SIGN, name_key
@@ -172,33 +172,32 @@ LEFT_MAX = 8
 """Left rooms whose lines are kept in case the user rejoins."""
 
 
-@dataclass(slots=True)
-class RoomSet:
+class RoomSet(msgspec.Struct):
     """The rooms the user is in or has left, and which one is on the screen."""
 
     shown_name: str = DEFAULT_ROOM
-    joined: dict[str, RoomModel] = field(default_factory=dict)
+    joined: dict[str, RoomModel] = msgspec.field(default_factory=dict)
     """Rooms the user is in or is joining, in join order; never empty."""
-    left: dict[str, RoomModel] = field(default_factory=dict)
+    left: dict[str, RoomModel] = msgspec.field(default_factory=dict)
     """Rooms the user has left, the most recent last; at most `LEFT_MAX`."""
     previous: str = ""
     """The room shown before this one; empty if there was none."""
-    ignored: IgnoreList = field(default_factory=IgnoreList)
+    ignored: IgnoreList = msgspec.field(default_factory=IgnoreList)
     has_focus: bool = True
     """Whether the terminal has the focus. Posts that arrive in the shown room then count as read."""
     at_end: bool = True
     """Whether the log of the shown room is scrolled to its end."""
     unseen: int = 0
     """Posts below the visible part of the shown room's log, as counted by the message log."""
-    levels: dict[str, NotifyLevel] = field(default_factory=dict)
+    levels: dict[str, NotifyLevel] = msgspec.field(default_factory=dict)
     """Saved notification levels by room."""
     default_level: NotifyLevel = NotifyLevel.MENTIONS
     """The level of rooms without a saved one."""
-    bookmarks: Mapping[str, Bookmark] = field(default_factory=dict)
+    bookmarks: Mapping[str, Bookmark] = msgspec.field(default_factory=dict)
     """Saved read positions by room."""
     unread_key: str = "Alt+U"
     """Display name of the key that scrolls to the first unread post."""
-    parted: set[str] = field(default_factory=set)
+    parted: set[str] = msgspec.field(default_factory=set)
     """Rooms left by the user's command whose `RoomLeft` is pending. The user may have rejoined by then."""
 
     def __post_init__(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.session.updates import HistoryFetched, Noticed, SearchFound
@@ -20,8 +21,7 @@ SNIPPET_CELLS = 240
 """Cells of a snippet, which takes a few rows."""
 
 
-@dataclass(slots=True)
-class ServerSearch:
+class ServerSearch(msgspec.Struct):
     """One search in `room`. `ref` and `around_ref` are refs of pending requests, or empty.
 
     Without a query, the list of the pinned posts.
@@ -31,7 +31,7 @@ class ServerSearch:
     query: str
     ref: str = ""
     around_ref: str = ""
-    posts: list[Post] = field(default_factory=list)
+    posts: list[Post] = msgspec.field(default_factory=list)
     """Results so far, newest first."""
     around: tuple[Post, ...] = ()
     """The context of the requested result, in ascending order."""

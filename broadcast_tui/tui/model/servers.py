@@ -7,7 +7,6 @@ numbered from 1, server by server in the order connected, and within a server in
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -24,12 +23,12 @@ from broadcast_tui.tui.model.rooms import (
 from broadcast_tui.tui.model.state import AppState
 
 
-@dataclass(slots=True, eq=False)
 class Server:
     """A server at `url`, which has no secrets, and everything the chat knows about it."""
 
-    url: str
-    state: AppState = field(repr=False)
+    def __init__(self, url: str, state: AppState) -> None:
+        self.url = url
+        self.state = state
 
 
 class Place(NamedTuple):
@@ -43,22 +42,19 @@ class Place(NamedTuple):
         return self.server.state.rooms.get(self.room)
 
 
-@dataclass(slots=True)
 class ServerSet:
     """The servers in the order connected; never empty. One of them is displayed."""
 
-    all: list[Server]
-    shown: Server = field(init=False)
-    has_focus: bool = True
-    """Whether the terminal has the focus."""
-    _left: Place | None = None
-    """The room displayed before the last change to another server; None after a change within a server."""
-    _jumped_from: Place | None = None
-    """The room displayed before the first jump to an urgent room."""
-
-    def __post_init__(self) -> None:
-        self.shown = self.all[0]
-        for server in self.all[1:]:
+    def __init__(self, servers: list[Server]) -> None:
+        self.all = servers
+        self.shown = servers[0]
+        self.has_focus = True
+        """Whether the terminal has the focus."""
+        self._left: Place | None = None
+        """The room displayed before the last change to another server; None after one within a server."""
+        self._jumped_from: Place | None = None
+        """The room displayed before the first jump to an urgent room."""
+        for server in servers[1:]:
             server.state.rooms.has_focus = False
 
     # Servers

@@ -8,7 +8,6 @@ too, but only until the chat ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import msgspec
@@ -98,8 +97,7 @@ def check_setting(name: str, value: str, themes: Sequence[str] = ()) -> tuple[st
     return name, value
 
 
-@dataclass(slots=True)
-class Settings:
+class Settings(msgspec.Struct):
     """The values in effect.
 
     Args:
@@ -108,11 +106,11 @@ class Settings:
         themes: Names of the available themes; empty without a screen.
     """
 
-    chosen: Mapping[str, str] = field(default_factory=dict)
-    fixed: Mapping[str, Fixed] = field(default_factory=dict)
+    chosen: Mapping[str, str] = msgspec.field(default_factory=dict)
+    fixed: Mapping[str, Fixed] = msgspec.field(default_factory=dict)
     themes: Sequence[str] = ()
-    _values: dict[str, str] = field(default_factory=dict)
-    _watchers: list[Callable[[str], None]] = field(default_factory=list)
+    _values: dict[str, str] = msgspec.field(default_factory=dict)
+    _watchers: list[Callable[[str], None]] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name, setting in BY_NAME.items():

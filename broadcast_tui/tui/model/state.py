@@ -7,9 +7,10 @@ regardless of the number of attempts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
+
+import msgspec
 
 from broadcast_tui.core.export.pages import HistoryPages
 from broadcast_tui.core.protocol import events
@@ -57,12 +58,11 @@ from broadcast_tui.tui.model.thread import Thread
 from broadcast_tui.tui.model.transcript.post_details import reply_details
 
 
-@dataclass(slots=True)
-class PendingRequests:
+class PendingRequests(msgspec.Struct):
     """Refs of pending requests, empty if there is none. `ping_at` is in monotonic seconds."""
 
     list_ref: str = ""
-    listing: RoomListing = field(default_factory=RoomListing)
+    listing: RoomListing = msgspec.field(default_factory=RoomListing)
     ping_ref: str = ""
     ping_at: float = 0.0
 
@@ -183,17 +183,16 @@ RoomUpdate = (
 )
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(msgspec.Struct):
     """Changes made by a batch that the UI must act on."""
 
     people: bool = False
     """The members of the shown room or the user's name changed."""
-    rejected: list[PostRejected] = field(default_factory=list)
+    rejected: list[PostRejected] = msgspec.field(default_factory=list)
     """Rejected posts, whose text returns to the input."""
-    rejected_notes: list[NoteRejected] = field(default_factory=list)
+    rejected_notes: list[NoteRejected] = msgspec.field(default_factory=list)
     """Changes to posts that the server has rejected."""
-    errors: list[str] = field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
     """Why requests of the user failed. They are not in the log, which has only what happened there."""
     denied: NameDenied | None = None
     """The server denied the name and closed the connection: ask for another name."""
@@ -201,30 +200,29 @@ class Changes:
     """`known_rooms` changed."""
     next_rooms: tuple[str, str] | None = None
     """The ref of a page of the room list, and the name after which to request the next page."""
-    rooms_to_list: list[str] = field(default_factory=list)
+    rooms_to_list: list[str] = msgspec.field(default_factory=list)
     """Rooms whose member list must be requested."""
-    questions_to_fetch: list[tuple[str, str]] = field(default_factory=list)
+    questions_to_fetch: list[tuple[str, str]] = msgspec.field(default_factory=list)
     """Room and post id of open questions that must be requested."""
-    alerts: list[Alert] = field(default_factory=list)
+    alerts: list[Alert] = msgspec.field(default_factory=list)
     """Posts to notify the user of, in order of arrival."""
-    directs: list[DirectOpening] = field(default_factory=list)
+    directs: list[DirectOpening] = msgspec.field(default_factory=list)
     """Rooms for direct messages that were opened."""
     opened: bool = False
     """The shown room got its first posts: scroll to the unread line unless it is visible."""
 
 
-@dataclass(slots=True)
-class AppState:
+class AppState(msgspec.Struct):
     """The whole state of the chat."""
 
-    rooms: RoomSet = field(default_factory=RoomSet)
+    rooms: RoomSet = msgspec.field(default_factory=RoomSet)
     name: str = ""
-    known_rooms: dict[str, tuple[int, str]] = field(default_factory=dict)
+    known_rooms: dict[str, tuple[int, str]] = msgspec.field(default_factory=dict)
     """All rooms of the server as last listed: member count and topic by name."""
-    away: AwayMap = field(default_factory=AwayMap)
-    requests: PendingRequests = field(default_factory=PendingRequests)
-    directs: Directs = field(default_factory=Directs)
-    connection: Connection = field(default_factory=Connection)
+    away: AwayMap = msgspec.field(default_factory=AwayMap)
+    requests: PendingRequests = msgspec.field(default_factory=PendingRequests)
+    directs: Directs = msgspec.field(default_factory=Directs)
+    connection: Connection = msgspec.field(default_factory=Connection)
     message_bytes: int = 0
     help_key: str = "F1"
     """Display name of the key that opens the help page; empty if there is none."""
@@ -238,23 +236,23 @@ class AppState:
     """How far the draft exceeds the limits of a post; empty if it fits."""
     search: ServerSearch | None = None
     """The current search on the server."""
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = msgspec.field(default_factory=Settings)
     keywords: tuple[str, ...] = ()
     """Keywords that count as mentions of the user."""
-    advice: Mapping[DisconnectCause, str] = field(default_factory=dict)
+    advice: Mapping[DisconnectCause, str] = msgspec.field(default_factory=dict)
     """What the user can do about causes of a rejected connection."""
     thread: Thread | None = None
     """The open thread."""
     export: HistoryPages | None = None
     """The history that is being exported."""
-    recent_reactions: RecentReactions = field(default_factory=RecentReactions)
+    recent_reactions: RecentReactions = msgspec.field(default_factory=RecentReactions)
     is_kiosk: bool = False
     """Whether the user must not reach into this machine, nor take another name."""
-    _notes: dict[str, str] = field(default_factory=dict)
+    _notes: dict[str, str] = msgspec.field(default_factory=dict)
     """Rooms of the user's changes to posts that the server has not acknowledged, by nonce."""
     _denied: NameDenied | None = None
-    _notices: NoticeLimiter = field(default_factory=NoticeLimiter)
-    _stop_watching: Callable[[], object] = field(init=False)
+    _notices: NoticeLimiter = msgspec.field(default_factory=NoticeLimiter)
+    _stop_watching: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         self.name = visible_line(self.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -25,8 +24,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.room import RoomModel
 
 
-@dataclass(slots=True)
-class Thread:
+class Thread(msgspec.Struct):
     """The thread of `root` in the room that `view` is named after."""
 
     view: RoomModel

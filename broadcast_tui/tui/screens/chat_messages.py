@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from textual.message import Message
 
@@ -12,71 +11,80 @@ from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.servers import Server
 
 
-@dataclass
 class NameTaken(Message):
     """The client's name on the server at `url` is `name` now."""
 
-    url: str
-    name: str
+    def __init__(self, url: str, name: str) -> None:
+        super().__init__()
+        self.url = url
+        self.name = name
 
 
-@dataclass
 class RoomsChanged(Message):
     """The client of the server at `url` is in `rooms`, in the order joined, and `shown` is displayed."""
 
-    url: str
-    rooms: tuple[str, ...]
-    shown: str
+    def __init__(self, url: str, rooms: tuple[str, ...], shown: str) -> None:
+        super().__init__()
+        self.url = url
+        self.rooms = rooms
+        self.shown = shown
 
 
-@dataclass
 class UnreadChanged(Message):
     """`count` posts are unread, `mentions` of them mention the user; the room `label` is displayed."""
 
-    label: str
-    count: int
-    mentions: int
+    def __init__(self, label: str, count: int, mentions: int) -> None:
+        super().__init__()
+        self.label = label
+        self.count = count
+        self.mentions = mentions
 
 
-@dataclass
 class LevelChanged(Message):
     """The user has changed the notification level of a room on the server at `url`."""
 
-    url: str
-    room: str
-    level: NotifyLevel
+    def __init__(self, url: str, room: str, level: NotifyLevel) -> None:
+        super().__init__()
+        self.url = url
+        self.room = room
+        self.level = level
 
 
-@dataclass
 class IgnoredChanged(Message):
     """The user has changed the ignore list of `server`."""
 
-    server: Server
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.server = server
 
 
-@dataclass
 class TestNotificationRequested(Message):
     """The user requests a test notification; the result is passed to `report`."""
 
-    report: Callable[[str], None]
+    def __init__(self, report: Callable[[str], None]) -> None:
+        super().__init__()
+        self.report = report
 
 
-@dataclass
 class ConnectRequested(Message):
     """The user wants to connect to another server as well."""
 
-    address: Address
+    def __init__(self, address: Address) -> None:
+        super().__init__()
+        self.address = address
 
 
-@dataclass
 class LeaveRequested(Message):
     """The user wants to disconnect from a server that is not the only one."""
 
-    server: Server
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.server = server
 
 
-@dataclass
 class QuitRequested(Message):
     """The user wants to quit; `reason` is for the other people in the rooms."""
 
-    reason: str
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason

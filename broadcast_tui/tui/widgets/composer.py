@@ -10,7 +10,6 @@ Its drafts, and the reply or edit that is being written, are in `Composer.drafts
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
@@ -110,24 +109,27 @@ class Composer(ReadlineArea):
         bind("composer.open-editor", "open_editor"),
     ]
 
-    @dataclass
     class Submitted(Message):
         """`text`, which is not blank, was submitted; see `take_submitted`."""
 
-        text: str
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
-    @dataclass
     class Pasted(Message):
         """A paste of `lines` lines was inserted. If it was shortened, `kept` is its new length, else 0."""
 
-        lines: int
-        kept: int
+        def __init__(self, lines: int, kept: int) -> None:
+            super().__init__()
+            self.lines = lines
+            self.kept = kept
 
-    @dataclass
     class SuggestionsChanged(Message):
         """The suggestions to show above the input; None: none."""
 
-        suggestions: Suggestions | None
+        def __init__(self, suggestions: Suggestions | None) -> None:
+            super().__init__()
+            self.suggestions = suggestions
 
     class EditorRequested(Message):
         """The user wants to edit the text in an external editor; see `take_edited`."""

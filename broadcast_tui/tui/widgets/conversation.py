@@ -7,7 +7,6 @@ here, so they work wherever the focus is inside the conversation.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from textual import events, on
@@ -110,17 +109,19 @@ class Conversation(Vertical):
         bind("log.toggle-mouse", "toggle_mouse"),
     ]
 
-    @dataclass
     class SearchRequested(Message):
         """`query` has no match in the log; the server may have one."""
 
-        query: str
+        def __init__(self, query: str) -> None:
+            super().__init__()
+            self.query = query
 
-    @dataclass
     class MouseRequested(Message):
         """The terminal should report the mouse to the app (`report`) or keep it for its own selection."""
 
-        report: bool
+        def __init__(self, report: bool) -> None:
+            super().__init__()
+            self.report = report
 
     def __init__(
         self,

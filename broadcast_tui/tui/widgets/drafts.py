@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from textual.message import Message
 from textual.widgets.text_area import EditHistory
 
@@ -15,8 +14,7 @@ _UNDO = (50, 2.0, 100)
 """Undo steps, and the seconds and characters of one step: the defaults of TextArea."""
 
 
-@dataclass
-class Draft:
+class Draft(msgspec.Struct):
     """Unsent text that is not displayed."""
 
     text: str

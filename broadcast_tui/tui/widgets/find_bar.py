@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events, on
@@ -61,31 +60,35 @@ class FindBar(Horizontal):
         bind("find.go-back", "go_back"),
     ]
 
-    @dataclass
     class Changed(Message):
         """The text to find is `query` now; it may be empty."""
 
-        query: str
+        def __init__(self, query: str) -> None:
+            super().__init__()
+            self.query = query
 
-    @dataclass
     class Stepped(Message):
         """The user requests the next match of `query`, an `older` or a newer one."""
 
-        query: str
-        older: bool
+        def __init__(self, query: str, older: bool) -> None:
+            super().__init__()
+            self.query = query
+            self.older = older
 
-    @dataclass
     class Ended(Message):
         """The search for `query` is over: `stay` at the match, or go back to the start."""
 
-        query: str
-        stay: bool
+        def __init__(self, query: str, stay: bool) -> None:
+            super().__init__()
+            self.query = query
+            self.stay = stay
 
-    @dataclass
     class Blurred(Message):
         """`bar` has lost the focus to another widget during a search."""
 
-        bar: FindBar
+        def __init__(self, bar: FindBar) -> None:
+            super().__init__()
+            self.bar = bar
 
     def compose(self) -> ComposeResult:
         yield Static("Find", id="find-label", markup=False)

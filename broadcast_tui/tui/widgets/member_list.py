@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 from textual import events
@@ -36,11 +35,12 @@ class MemberList(VerticalScroll, can_focus=False):
     }
     """
 
-    @dataclass
     class PersonChosen(Message):
         """Somebody else in the list was clicked."""
 
-        name: str
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

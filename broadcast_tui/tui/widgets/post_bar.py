@@ -6,7 +6,6 @@ Other keys than its own go to the rest of the screen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -124,11 +123,12 @@ class PostBar(Widget, can_focus=True):
         bind("pick.leave-picking", "post_action('leave')"),
     ]
 
-    @dataclass
     class Blurred(Message):
         """`bar` has lost the focus to another widget."""
 
-        bar: PostBar
+        def __init__(self, bar: PostBar) -> None:
+            super().__init__()
+            self.bar = bar
 
     def __init__(
         self,

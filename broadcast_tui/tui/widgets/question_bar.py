@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -27,11 +25,12 @@ class QuestionBar(Widget):
     }
     """
 
-    @dataclass
     class AnswerRequested(Message):
         """The user wants to answer `question`."""
 
-        question: OpenQuestion
+        def __init__(self, question: OpenQuestion) -> None:
+            super().__init__()
+            self.question = question
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -11,7 +11,6 @@ list is as wide as its longest name and counts need, up to `WIDTH_MAX`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 from rich.cells import cell_len
@@ -87,17 +86,19 @@ class RoomList(VerticalScroll, can_focus=False):
     }
     """
 
-    @dataclass
     class RoomChosen(Message):
         """The user has clicked the room with this number, from 1."""
 
-        number: int
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
 
-    @dataclass
     class ServerChosen(Message):
         """The user has clicked the name of the server with this index."""
 
-        index: int
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

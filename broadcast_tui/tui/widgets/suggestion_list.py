@@ -5,7 +5,6 @@ It covers at most half of the rows above, and is hidden if there are none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -44,11 +43,12 @@ class SuggestionList(Widget):
     }
     """
 
-    @dataclass
     class Chosen(Message):
         """The suggestion `index` was clicked."""
 
-        index: int
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -7,7 +7,6 @@ is sent from that room; each room has its own draft and position, the entries ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -38,8 +37,7 @@ class Entry(msgspec.Struct, frozen=True):
     server: str = ""
 
 
-@dataclass(slots=True)
-class _Entries:
+class _Entries(msgspec.Struct):
     """Entries, oldest first, shared by the histories of all servers."""
 
     items: list[Entry]
@@ -47,17 +45,16 @@ class _Entries:
     save: Callable[[Entry], None] | None
     first: int = 0
     """Number of the oldest entry; it increases when old ones are dropped, so numbers stay valid."""
-    servers: set[str] = field(default_factory=set)
+    servers: set[str] = msgspec.field(default_factory=set)
     """Addresses of the servers. Saved entries name theirs only if there are several."""
 
 
-@dataclass(slots=True)
-class _Browse:
+class _Browse(msgspec.Struct):
     """Position of one room: the number of an entry, or None at the draft."""
 
     place: int | None = None
     draft: str = ""
-    edited: dict[int, str] = field(default_factory=dict)
+    edited: dict[int, str] = msgspec.field(default_factory=dict)
 
 
 class InputHistory:

@@ -16,7 +16,6 @@ Below 24 cells, only the mark remains.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
@@ -409,12 +408,11 @@ def presence_of(word: str) -> PresenceShown:
     return next((choice for choice in PresenceShown if choice.word == word), PresenceShown.AUTO)
 
 
-@dataclass(slots=True)
-class VisibilityOptions:
+class VisibilityOptions(msgspec.Struct):
     """What the user chose to show. After a change, rows must be counted again."""
 
     presence: PresenceShown = PresenceShown.AUTO
-    unfolded: set[int] = field(default_factory=set)
+    unfolded: set[int] = msgspec.field(default_factory=set)
     """Ids of long posts shown in full, or in part if `folding` is off."""
     reactions: bool = True
     folding: bool = True

@@ -6,23 +6,23 @@ A join and a leave of the same user cancel out, as do a rename and its reversal.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from itertools import islice
+
+import msgspec
 
 PEOPLE_MAX = 500
 """Users in one line; further changes start a new one."""
 _RENAMES_SHOWN = 3
 
 
-@dataclass(slots=True)
-class _Changes:
+class _Changes(msgspec.Struct):
     """Changes of the users covered by a line, in the order of their first change."""
 
-    joined: dict[int, str] = field(default_factory=dict)
+    joined: dict[int, str] = msgspec.field(default_factory=dict)
     """Current names, by a number that a user keeps through renames."""
-    left: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = msgspec.field(default_factory=dict)
     """Leave reasons (may be empty) by the name before the first change."""
-    renamed: dict[str, str] = field(default_factory=dict)
+    renamed: dict[str, str] = msgspec.field(default_factory=dict)
     """Names before the first change, by current name."""
 
     def text(self) -> list[str]:
@@ -42,8 +42,7 @@ def _nobody(name: str) -> bool:
     return False
 
 
-@dataclass(slots=True)
-class PresenceSummary:
+class PresenceSummary(msgspec.Struct):
     """Changes covered by one line. Names must be sanitized.
 
     A change and its text take constant time, however many users the line covers: a server may send any
@@ -54,13 +53,13 @@ class PresenceSummary:
     """The short form of the line is limited to users whose old or new name satisfies this."""
     is_complete: bool = False
     """Whether the short form covers everyone instead."""
-    _all: _Changes = field(default_factory=_Changes)
-    _some: _Changes = field(default_factory=_Changes)
+    _all: _Changes = msgspec.field(default_factory=_Changes)
+    _some: _Changes = msgspec.field(default_factory=_Changes)
     """The part of `_all` that the short form covers."""
-    _numbers: dict[str, int] = field(default_factory=dict)
+    _numbers: dict[str, int] = msgspec.field(default_factory=dict)
     """Numbers of the users who joined, by current name."""
     _next_number: int = 0
-    _unnamed: dict[str, None] = field(default_factory=dict)
+    _unnamed: dict[str, None] = msgspec.field(default_factory=dict)
     """Texts from the server about users without names, deduplicated."""
 
     @property

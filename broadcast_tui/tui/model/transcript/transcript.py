@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from operator import attrgetter
+
+import msgspec
 
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.session.updates import EpochChanged
@@ -65,8 +66,7 @@ _PLACEHOLDER = "\0hidden"
 """Used as post id: the line is going to replace a run of hidden posts."""
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(msgspec.Struct):
     record: LineRecord
     delivery: DeliveryState
 
