@@ -440,6 +440,8 @@ class ChatApp(App[None]):
 
     def on_resize(self) -> None:
         self._renderer.invalidate()
+        # Textual waits 8 ms for another size. Those that come during a layout are merged anyway.
+        self.call_next(self._check_resize)
 
     def on_cursor_position(self, event: events.CursorPosition) -> None:
         self._renderer.handle_answer()

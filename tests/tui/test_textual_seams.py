@@ -33,6 +33,7 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual.app:App", "_driver", ATTRIBUTE),
     ("textual.app:App", "_filters", ATTRIBUTE),
     ("textual.app:App", "_refresh_truecolor_filter", "self, theme"),
+    ("textual.app:App", "_check_resize", "self"),
     ("textual.app:App", "_handle_exception", "self, error"),
     ("textual.app:App", "_exception", ATTRIBUTE),
     ("textual.app:App", "_exception_event", ATTRIBUTE),
@@ -69,7 +70,6 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual.app:App", "_keymap", ATTRIBUTE),
     ("textual.dom:DOMNode", "_bindings", ATTRIBUTE),
     # Widgets
-    ("textual.screen:Screen", "_get_breakpoint_classes", "self, dimension, breakpoints"),
     ("textual.screen:Screen", "_select_state", ATTRIBUTE),
     ("textual.screen:Screen", "_selecting", ATTRIBUTE),
     ("textual.scroll_view:ScrollView", "_size_updated", "self, size, virtual_size, container_size, layout"),

@@ -45,6 +45,7 @@ from broadcast_tui.tui.screens.screen_context import ScreenContext
 from broadcast_tui.tui.screens.search import SearchController
 from broadcast_tui.tui.screens.server_display import OneServer, ServerDisplay
 from broadcast_tui.tui.screens.side_lists import SideLists
+from broadcast_tui.tui.screens.size_classes import SizeClasses
 from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of, chosen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
@@ -58,6 +59,8 @@ from broadcast_tui.tui.widgets.room_list import RoomList, room_rows
 from broadcast_tui.tui.widgets.status_bar import StatusBar
 from broadcast_tui.tui.widgets.toast import clear_toasts, show_toast
 
+WIDTHS = [(0, "-narrow"), (60, "-medium"), (100, "-wide")]
+HEIGHTS = [(0, "-low"), (8, "-short"), (20, "-tall"), (30, "-roomy")]
 QUIT_AGAIN_S = 3.0
 """How long after the first Ctrl+C a second one quits."""
 
@@ -66,17 +69,6 @@ class ChatScreen(Screen[None]):
     """The rooms of one client. Updates from the server come in through `receive` only."""
 
     BLANK = True
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
-        (0, "-narrow"),
-        (60, "-medium"),
-        (100, "-wide"),
-    ]
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
-        (0, "-low"),
-        (8, "-short"),
-        (20, "-tall"),
-        (30, "-roomy"),
-    ]
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # The bindings of the footer first, in the order shown.
@@ -112,6 +104,7 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self._display = display or OneServer(client.url, state)
         self.server = next(server for server in self.servers.all if server.state is state)
+        self._size_classes = SizeClasses(self, WIDTHS, HEIGHTS)
         self._make_invite = make_invite
         self._client = client
         self._state = state
@@ -135,10 +128,7 @@ class ChatScreen(Screen[None]):
         """The screen that was displayed before this one, while this one is not ready."""
 
     def compose(self) -> ComposeResult:
-        # Textual 8.2 sets these classes after the first layout, then styles and lays out everything again.
-        width, height = self.app.size
-        for size, breakpoints in (width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS):
-            self.set_class(True, *self._get_breakpoint_classes(size, breakpoints or []), update=False)
+        self._size_classes.set(self.app.size)
         complete = partial(completion_context, self._state, self.context.theme_host)
         why = READ_ONLY if isinstance(self._client, ReplayClient) else ""
         panel = ComposerPanel(self._state, complete, self._past, self.status, read_only=why)
@@ -163,6 +153,11 @@ class ChatScreen(Screen[None]):
     def on_screen_suspend(self) -> None:
         # A dialog shows the current toasts again, in a place of their own.
         self.query("ToastHolder").remove()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Prepare the layout that follows, which is the only one for this size."""
+        if not self._size_classes.update(event.size) and event.size == self.outer_size:
+            event.prevent_default()  # Textual sends one more when it has laid out the screen
 
     def on_mount(self) -> None:
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
