@@ -78,8 +78,9 @@ class ScreenDiff:
         self._erases_colored = erases_colored
         self.has_margins = False
         """Whether the terminal can move rows within left and right margins (DECLRMM)."""
-        self._target = [Row.unknown(width)] * height
-        self._shown = [Row.unknown(width)] * height
+        self._unknown_row = Row.unknown(width)
+        self._target = [self._unknown_row] * height
+        self._shown = [self._unknown_row] * height
         self._cursor = (-1, -1)
         self._areas: Counter[tuple[int, int]] = Counter()
         """Number of cells put since the last search for moved rows, by their start and end column."""
@@ -101,7 +102,7 @@ class ScreenDiff:
 
     def invalidate(self) -> None:
         """Mark everything that the terminal shows as unknown."""
-        self._shown = [Row.unknown(self.width)] * self.height
+        self._shown = [self._unknown_row] * self.height
 
     @property
     def changed_rows(self) -> list[int]:
@@ -135,6 +136,8 @@ class ScreenDiff:
 
     def _spans(self, old: Row, new: Row) -> list[tuple[int, int]]:
         """The spans to write, as (start, end) columns, which never cut a wide character in two."""
+        if old is self._unknown_row and UNKNOWN not in new.styles:
+            return [(0, self.width)]
         text_bits = int.from_bytes(bytes(map(ne, old.text, new.text)), "little")
         style_bits = int.from_bytes(bytes(map(ne, old.styles, new.styles)), "little")
         differs = (text_bits | style_bits).to_bytes(self.width, "little")

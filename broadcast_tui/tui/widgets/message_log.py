@@ -34,7 +34,7 @@ from broadcast_tui.tui.widgets.log_highlights import LogHighlights
 from broadcast_tui.tui.widgets.log_navigator import LogNavigator
 from broadcast_tui.tui.widgets.log_prefetch import LogPrefetch
 from broadcast_tui.tui.widgets.log_rows import LogRows
-from broadcast_tui.tui.widgets.log_styles import LOG_CSS, PARTS, log_styles, name_colors
+from broadcast_tui.tui.widgets.log_styles import LOG_CSS, PARTS, LogStyles, log_styles, name_colors
 
 FRAME_S = 0.05
 """Shortest time between two looks at the transcript."""
@@ -116,6 +116,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         # The terminal opens links. Textual would redraw all rows under a moving mouse.
         self.set_reactive(Widget.auto_links, False)
         self.rows = LogRows(self._make_renderer)
+        self._styles: LogStyles | None = None
         self.folding = LogFolding(self, self.rows.clear)
         self.navigator = LogNavigator(self, self.sync)
         self.highlights = LogHighlights(self)
@@ -364,14 +365,17 @@ class MessageLog(AnchoredScrollView, can_focus=False):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._styles = None
         self.rows.reset()
 
     def _make_renderer(self) -> LineRenderer:
         background = self.background_colors[1]
-        parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
+        if self._styles is None:
+            parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
+            self._styles = log_styles(self.rich_style, parts, background, name_colors(self))
         return LineRenderer(
             self.index.columns,
-            log_styles(self.rich_style, parts, background, name_colors(self)),
+            self._styles,
             self.transcript.zone,
             self.get_line_filters(),
             background,
