@@ -103,6 +103,7 @@ class ChatScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self._display = display or OneServer(client.url, state)
+        self.servers: ServerSet = self._display.servers
         self.server = next(server for server in self.servers.all if server.state is state)
         self._size_classes = SizeClasses(self, WIDTHS, HEIGHTS)
         self._make_invite = make_invite
@@ -193,10 +194,6 @@ class ChatScreen(Screen[None]):
                 self._before = None
 
     # Updates from the client
-
-    @property
-    def servers(self) -> ServerSet:
-        return self._display.servers
 
     @property
     def is_displayed(self) -> bool:

@@ -30,6 +30,7 @@ from textual.widget import Widget
 
 from broadcast_tui.tui.model.transcript.layout import NAME_MIN, RowLayout
 from broadcast_tui.tui.model.transcript.row_index import RowAnchor, RowIndex
+from broadcast_tui.tui.widgets.log_scrollbar import log_scrollbar
 
 SLICE_S = 0.004
 """Longest time to measure lines without a pause."""
@@ -49,6 +50,8 @@ class AnchoredScrollView(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1;
     }
     """
+
+    vertical_scrollbar = property(log_scrollbar)
 
     def __init__(
         self,
