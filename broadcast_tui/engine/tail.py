@@ -9,29 +9,45 @@ from broadcast_tui.core.notes import LogEvent
 
 
 class Tail:
-    """New entries in batches, for one reader. Not thread-safe: use it in one event loop."""
+    """New entries, for one reader. Not thread-safe: use it in one event loop.
+
+    A reader that knows of new entries may take them before it is woken, which then does not happen.
+    """
 
     def __init__(self) -> None:
-        self._entries: list[LogEvent] = []
+        self.entries: list[LogEvent] = []
+        """The entries that have not been taken."""
         self._wake = asyncio.Event()
         self._closed = False
 
     def put(self, entries: Sequence[LogEvent]) -> None:
-        """Add entries, in order."""
-        self._entries += entries
-        self._wake.set()
+        """Add entries, in order. The reader is woken in the next iteration of the loop."""
+        self.entries += entries
+        asyncio.get_running_loop().call_soon(self._notify)
+
+    def _notify(self) -> None:
+        if self.entries:
+            self._wake.set()
 
     def close(self) -> None:
-        """End `follow` after the entries that have already been added."""
+        """End `wait` and `follow` after the entries that have already been added."""
         self._closed = True
         self._wake.set()
 
+    async def wait(self) -> bool:
+        """Wait for entries to take; returns False if there will be no more."""
+        while not self.entries and not self._closed:
+            self._wake.clear()
+            await self._wake.wait()
+        return bool(self.entries)
+
+    def take(self, limit: int | None = None) -> list[LogEvent]:
+        """Remove and return the next entries, at most `limit`."""
+        taken = self.entries[:limit]
+        del self.entries[:limit]
+        return taken
+
     async def follow(self) -> AsyncIterator[list[LogEvent]]:
         """Yield all entries in non-empty batches; ends after `close`."""
-        while self._entries or not self._closed:
-            if self._entries:
-                batch, self._entries = self._entries, []
-                yield batch
-            else:
-                self._wake.clear()
-                await self._wake.wait()
+        while await self.wait():
+            yield self.take()

@@ -27,10 +27,12 @@ from broadcast_tui.core.hub.effects import TopicChange
 from broadcast_tui.core.hub.history import BackfillRead, HistoryRead, Read, SearchRead
 from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.ring_notes import EncodedEntry
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.notes import Entry, LogEvent
+from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.post import AppendResult
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.activity_log import ActivityLog, describe_received, log_frames
@@ -127,6 +129,8 @@ class HubRunner:
         """
         self._undelivered = 0
         self._delivered = asyncio.Event()
+        self._unflushed = 0
+        """Posts in the rings that have not been flushed."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: dict[type[Read], FairSlots] = {
             SearchRead: FairSlots(SEARCHES_AT_ONCE),
@@ -276,6 +280,7 @@ class HubRunner:
             self._undelivered += len(batch)
             started = self._loop.time()
             self._appends[done := asyncio.Event()] = started
+            results: Sequence[AppendResult] = ()
             try:
                 results = await self._engine.append([pending.entry for pending in batch])
             except Exception as error:
@@ -285,19 +290,27 @@ class HubRunner:
             else:
                 self._discount(sum(not result.is_appended for result in results))
                 hub.entries_appended(batch, results, self.instant())
-                stored = [
-                    (pending, result.position)
-                    for pending, result in zip(batch, results, strict=True)
-                    if result.has_changed
-                ]
-                self.activity.stored(stored, hub.rooms)
                 self.stats.append.observe(self._loop.time() - started)
-                self.stats.count_entries(pending.entry for pending, _ in stored)
             finally:
                 del self._appends[done]
                 self.stats.append_peak_s = max(self.stats.append_peak_s, self._loop.time() - started)
                 done.set()
+            if not self._appends:
+                self._deliver()  # at once, rather than when the reader of the tail is woken
             self.wake()
+            if results:
+                # After the flush, which does not have to wait for it.
+                self._loop.call_soon(self._record, batch, results)
+
+    def _record(self, batch: Sequence[PendingEntry], results: Sequence[AppendResult]) -> None:
+        """Log and count what an append has stored."""
+        stored = [
+            (pending, result.position)
+            for pending, result in zip(batch, results, strict=True)
+            if result.has_changed
+        ]
+        self.activity.stored(stored, self.hub.rooms)
+        self.stats.count_entries(pending.entry for pending, _ in stored)
 
     def take_lag_s(self) -> float:
         """The longest time that posts have waited for the engine since the last call."""
@@ -322,32 +335,37 @@ class HubRunner:
         self._delivered.set()
 
     async def _follow_tail(self) -> None:
-        unflushed = 0
-        async for posts in self._engine.tail():
-            await self._wait_for_acks(posts)
-            if not self._flush_scheduled:
-                unflushed = 0
-            for start in range(0, len(posts), DELIVER_POSTS):
-                batch = posts[start : start + DELIVER_POSTS]
-                try:
-                    self.hub.deliver(batch)
-                except Exception:
-                    log.exception("%d post(s) could not be delivered; they are in the log", len(batch))
-                self.wake()
-                unflushed += len(batch)
-                if unflushed >= DELIVER_POSTS or self._deferred_writes.is_urgent:
-                    await self.flushed()
-                    unflushed = 0
-            self._discount(len(posts))
+        tail = self._engine.new_entries
+        while await tail.wait():
+            await self._wait_for_acks()
+            self._deliver()
+            if tail.entries:
+                await self.flushed()
 
-    async def _wait_for_acks(self, log_events: Sequence[LogEvent]) -> None:
-        """Wait for the append that stored entries if it has not returned, so that acks precede them.
+    def _deliver(self) -> None:
+        """Add entries of the tail to the rings, until they have to be flushed before others are added."""
+        tail = self._engine.new_entries
+        if not self._flush_scheduled:
+            self._unflushed = 0
+        while tail.entries and self._unflushed < DELIVER_POSTS and not self._deferred_writes.is_urgent:
+            batch = tail.take(DELIVER_POSTS)
+            try:
+                self.hub.deliver(batch)
+            except Exception:
+                log.exception("%d post(s) could not be delivered; they are in the log", len(batch))
+            self._unflushed += len(batch)
+            self._discount(len(batch))
+            self.wake()
 
-        Its entries may be in the tail before its task continues. Other entries do not wait for later appends.
+    async def _wait_for_acks(self) -> None:
+        """Wait for the appends that stored entries of the tail if they have not returned.
+
+        So acks precede the entries. Those may be in the tail before the task that appends continues. Entries
+        of others do not wait for later appends.
         """
-        if self._appends and not self.hub.are_appended(log_events):
-            for done in tuple(self._appends):
-                await done.wait()
+        tail = self._engine.new_entries
+        while self._appends and not self.hub.are_appended(tail.entries):
+            await next(iter(self._appends)).wait()
 
     async def flushed(self) -> None:
         """Wait until all pending frames have been written to the connections that are not blocked.
