@@ -305,11 +305,31 @@ class SqliteEngine:
     # -- appending
 
     async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
+        now = self._clock()
+        rooms = {entry.room for entry in entries}
+        starts = {room: self._index.start_change(room, now) for room in rooms}
+        done: asyncio.Future[list[AppendResult]] = self._loop.create_future()
+
+        def run() -> None:
+            try:
+                results, batch = self._append_batch(entries, starts)
+            except Exception as error:
+                self._loop.call_soon_threadsafe(fail, error)
+            else:
+                self._loop.call_soon_threadsafe(publish, results, batch)
+
+        def publish(results: list[AppendResult], batch: AppendBatch) -> None:
+            if not done.cancelled():
+                done.set_result(results)
+            self._publish(batch.bounds, batch.entries, batch.changed)
+
+        def fail(error: Exception) -> None:
+            if not done.cancelled():
+                done.set_exception(error)
+
+        self._thread.submit(run)
         try:
-            now = self._clock()
-            rooms = {entry.room for entry in entries}
-            starts = {room: self._index.start_change(room, now) for room in rooms}
-            return await self._in_thread(lambda: self._append_batch(entries, starts))
+            return await done
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
@@ -330,7 +350,9 @@ class SqliteEngine:
         if self._purge.is_pending:
             self._text_removed.set()
 
-    def _append_batch(self, entries: Sequence[NewEntry], starts: Mapping[str, int]) -> list[AppendResult]:
+    def _append_batch(
+        self, entries: Sequence[NewEntry], starts: Mapping[str, int]
+    ) -> tuple[list[AppendResult], AppendBatch]:
         """Append a batch in one transaction, in the engine's thread. After an error, nothing has changed.
 
         Args:
@@ -365,8 +387,7 @@ class SqliteEngine:
             self._last_id = batch.last_id
             self._record_last_id()
         self._log_gate.check()
-        self._loop.call_soon_threadsafe(self._publish, batch.bounds, batch.entries, batch.changed)
-        return results
+        return results, batch
 
     def _record_last_id(self) -> None:
         try:
