@@ -34,10 +34,10 @@ class LogScrollBar(ScrollBar):
             back_color=bar.style.bgcolor,
             bar_color=bar.style.color,
         ).segments
-        background = self.background_colors[1]
+        background, ground = self.background_colors[1], self.visual_style.rich_style
         strips: dict[object, Strip] = {}
         for cell in set(rows):
-            strip: Strip = RowStrip(Segment.apply_style([cell], self.rich_style), bar.thickness)
+            strip: Strip = RowStrip(Segment.apply_style([cell], ground), bar.thickness)
             for line_filter in self.get_line_filters():
                 strip = strip.apply_filter(line_filter, background)
             strips[cell] = strip

@@ -40,7 +40,7 @@ FRAME_S = 0.05
 """Shortest time between two looks at the transcript."""
 
 
-FLOOD_FRAME_S = 0.1
+FLOOD_FRAME_S = 0.125
 """The same while each look finds more new lines than the view has rows: nobody can read them."""
 
 

@@ -56,6 +56,8 @@ class StatusBar(Widget):
         self._server = server
         self._servers = servers
         self._shown: list[tuple[str, Role]] = []
+        self._fitted: tuple[object, list[tuple[str, Role]]] = (None, [])
+        """The last items with the width, and how they fit: most posts change none."""
 
     def refresh_status(self) -> None:
         """Redraw if the text has changed."""
@@ -75,8 +77,11 @@ class StatusBar(Widget):
         """The line as texts with roles; together they are as wide as the widget."""
         elsewhere = self._elsewhere()
         sides = status_items(self._state, self._server, monotonic(), self._servers, elsewhere)
-        left, right, between = fit(*sides, self.content_size.width)
-        return [*_spaced(left), (" " * between, Role.PLAIN), *_spaced(right)]
+        items = (sides, self.content_size.width)
+        if self._fitted[0] != items:
+            left, right, between = fit(*sides, self.content_size.width)
+            self._fitted = items, [*_spaced(left), (" " * between, Role.PLAIN), *_spaced(right)]
+        return self._fitted[1]
 
 
 def _spaced(pieces: list[tuple[str, Role]]) -> list[tuple[str, Role]]:
