@@ -2,7 +2,8 @@
 
 A pass costs the server, and each client, about the same for one post as for ten, and takes milliseconds in a
 large room. If a pass could follow another at once, it therefore waits until it has as many posts as that one,
-but not for longer than that one took, or `WAIT_MAX_S`. A post after a quiet moment never waits.
+but not for longer than that one took, or `WAIT_MAX_S`; while the engine stores more, `STORING_WAIT_MAX_S`. A
+post after a quiet moment never waits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from broadcast_tui.server.post_writer import PostWriter
 
 WAIT_MAX_S = 0.002
 """Longest wait for more posts after a pass."""
+STORING_WAIT_MAX_S = 0.003
+"""The same while the engine stores posts: those that arrived after the pass may need two commits."""
 WAIT_POSTS_MAX = 64
 """Number of posts for which a pass never waits longer."""
 SLICE_S = 0.003
@@ -34,6 +37,7 @@ class RoomPasses:
     Args:
         effects: Contains the rooms that are due.
         on_pass: Called with a room at the start of each pass.
+        is_storing: Returns whether the engine is about to add posts to the rooms.
         clock: A monotonic clock with a high resolution, in seconds.
     """
 
@@ -42,11 +46,13 @@ class RoomPasses:
         effects: Effects,
         writer: PostWriter,
         on_pass: Callable[[Room], None],
+        is_storing: Callable[[], bool],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._effects = effects
         self._writer = writer
         self._on_pass = on_pass
+        self._is_storing = is_storing
         self._clock = clock
         self._remaining: list[Subscription] = []
         self._room: Room | None = None
@@ -95,5 +101,10 @@ class RoomPasses:
 
     def _waits(self, room: Room, now: float) -> bool:
         """Whether the room of the latest pass should have more posts before the next one."""
-        has_fewer = room.ring.last_seq - self._seq < self._posts
-        return has_fewer and now - self._ended_at < min(self._ended_at - self._started_at, WAIT_MAX_S)
+        if room.ring.last_seq - self._seq >= self._posts:
+            return False
+        if self._is_storing():
+            wait_s = STORING_WAIT_MAX_S
+        else:
+            wait_s = min(self._ended_at - self._started_at, WAIT_MAX_S)
+        return now - self._ended_at < wait_s

@@ -116,7 +116,7 @@ class HubRunner:
         self._limits = limits
         self._debug = log.isEnabledFor(logging.DEBUG)
         self._posts = PostWriter(self._effects, self.stats)
-        self._passes = RoomPasses(self._effects, self._posts, self._defer_writes)
+        self._passes = RoomPasses(self._effects, self._posts, self._defer_writes, lambda: bool(self._appends))
         self._flush_scheduled = False
         self._wait_scheduled = False
         self._append_requested = asyncio.Event()

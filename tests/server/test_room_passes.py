@@ -11,7 +11,13 @@ import pytest
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.server.post_writer import PostWriter
-from broadcast_tui.server.room_passes import SLICE_PEERS, SLICE_S, WAIT_MAX_S, RoomPasses
+from broadcast_tui.server.room_passes import (
+    SLICE_PEERS,
+    SLICE_S,
+    STORING_WAIT_MAX_S,
+    WAIT_MAX_S,
+    RoomPasses,
+)
 
 DELIVERY_S = SLICE_S / 1_000
 
@@ -37,13 +43,17 @@ class World:
     """Passes with a clock that only writing moves, and what they have written."""
 
     now: float = 0.0
+    is_storing: bool = False
     effects: Effects = field(default_factory=Effects)
     written: list[tuple[FakeRoom, int]] = field(default_factory=list)
     begun: list[FakeRoom] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         begun = cast("list[Room]", self.begun)
-        self.passes = RoomPasses(self.effects, cast(PostWriter, self), begun.append, lambda: self.now)
+        writer = cast(PostWriter, self)
+        self.passes = RoomPasses(
+            self.effects, writer, begun.append, lambda: self.is_storing, lambda: self.now
+        )
 
     def write(self, subscriptions: list[Subscription]) -> None:
         self.written += cast("list[Any]", subscriptions)
@@ -105,6 +115,18 @@ def test_the_wait_is_as_long_as_the_last_pass_within_a_limit(connections: int, w
     world.post(room)  # as many as in the pass before
     world.finish()
     assert world.begun == [room, room]
+
+
+def test_the_wait_is_longer_while_posts_are_stored() -> None:
+    world, room = World(is_storing=True), FakeRoom(100)
+    world.write_posts(room, 3)
+    world.post(room)
+    world.now += 0.9 * STORING_WAIT_MAX_S
+    world.passes.write()
+    assert world.begun == []
+    world.now += 0.2 * STORING_WAIT_MAX_S
+    world.finish()
+    assert world.begun == [room]
 
 
 def test_other_rooms_do_not_wait() -> None:
