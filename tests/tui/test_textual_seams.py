@@ -55,6 +55,7 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual.drivers.linux_driver:LinuxDriver", "_disable_mouse_support", "self"),
     ("textual.drivers.linux_driver:LinuxDriver", "_enable_mouse_support", "self"),
     ("textual.drivers.linux_driver:LinuxDriver", "_writer_thread", ATTRIBUTE),
+    ("textual.drivers.linux_driver:LinuxDriver", "_file", ATTRIBUTE),
     ("textual.drivers._writer_thread:WriterThread", "_queue", ATTRIBUTE),
     ("textual.drivers.linux_driver:LinuxDriver", "run_input_thread", "self"),
     ("textual.drivers.linux_driver:LinuxDriver", "_get_terminal_size", "self"),

@@ -25,6 +25,7 @@ from textual.app import App
 from textual.driver import Driver
 from textual.message import Message
 
+from broadcast_tui.tui.terminal.direct_output import DirectOutput
 from broadcast_tui.tui.terminal.paste_filter import PasteFilter
 
 if sys.platform == "win32":
@@ -114,6 +115,9 @@ class ChatDriver(PlatformDriver):
         self.start_count = 0
         """How often application mode was started; each start shows a blank screen."""
         self._parser: PasteSafeParser | None = None
+        assert self._file is not None, "a chat needs a standard error"
+        self._output = DirectOutput(self._file)
+        self._file = self._output  # type: ignore[assignment]
 
     def _get_terminal_size(self) -> tuple[int, int]:
         width, height = super()._get_terminal_size()
@@ -156,6 +160,7 @@ class ChatDriver(PlatformDriver):
 
     def start_application_mode(self) -> None:
         self.start_count += 1
+        self._output.open()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         # Apple's terminal displays a part of such a request, as Textual notes about another mode.
         if sys.platform != "win32" and os.environ.get("TERM_PROGRAM") != "Apple_Terminal":
@@ -165,9 +170,13 @@ class ChatDriver(PlatformDriver):
         self.on_suspend()
         super().suspend_application_mode()
 
+    def close(self) -> None:
+        super().close()
+        self._output.close()
+
     def write(self, data: str) -> None:
-        if not self._is_silent:
-            super().write(data)
+        if not self._is_silent and (queued := self._output.write_now(data)) is not None:
+            super().write(queued)
 
     @property
     def has_margins(self) -> bool:
