@@ -51,6 +51,8 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual._compositor:LayoutUpdate", "strips", ATTRIBUTE),
     ("textual._compositor:LayoutUpdate", "region", ATTRIBUTE),
     # The driver and its parser
+    ("textual.driver:Driver", "_app", ATTRIBUTE),
+    ("textual.driver:Driver", "_loop", ATTRIBUTE),
     ("textual.driver:Driver", "_mouse", ATTRIBUTE),
     ("textual.drivers.linux_driver:LinuxDriver", "_disable_mouse_support", "self"),
     ("textual.drivers.linux_driver:LinuxDriver", "_enable_mouse_support", "self"),

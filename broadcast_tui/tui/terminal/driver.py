@@ -146,6 +146,10 @@ class ChatDriver(PlatformDriver):
         for message in messages:
             self.process_message(message)
 
+    def send_message(self, message: Message) -> None:
+        # Textual creates a task and a future for each message.
+        self._loop.call_soon_threadsafe(self._app.post_message, message)
+
     def set_mouse_reporting(self, enabled: bool) -> None:
         """Report the mouse to the app, or leave it to the terminal; a suspension does not change it."""
         # Textual's methods do nothing unless this flag says that there is a mouse.
