@@ -50,6 +50,12 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual._compositor", "LayoutUpdate", CLASS),
     ("textual._compositor:LayoutUpdate", "strips", ATTRIBUTE),
     ("textual._compositor:LayoutUpdate", "region", ATTRIBUTE),
+    # The echo of a key
+    ("textual.screen:Screen", "_compositor", ATTRIBUTE),
+    ("textual._compositor:Compositor", "visible_widgets", ATTRIBUTE),
+    ("textual.widget:Widget", "_layout_required", ATTRIBUTE),
+    ("textual.widget:Widget", "_repaint_required", ATTRIBUTE),
+    ("textual.widget:Widget", "_repaint_regions", ATTRIBUTE),
     # The driver and its parser
     ("textual.driver:Driver", "_app", ATTRIBUTE),
     ("textual.driver:Driver", "_loop", ATTRIBUTE),
@@ -107,7 +113,8 @@ SEAMS: list[tuple[str, str, str]] = [
 """Owner as `module` or `module:Class`, name, and what it is: a kind or the parameters of a function."""
 
 PUBLIC_NAMES_OF = {
-    "ChopsUpdate", "FooterKey", "LayoutUpdate", "LinuxDriver", "XTermParser", "textual._ansi_sequences",
+    "ChopsUpdate", "Compositor", "FooterKey", "LayoutUpdate", "LinuxDriver", "XTermParser",
+    "textual._ansi_sequences",
 }  # fmt: skip
 """Owners that are private or undocumented, so their public names are rows too; no scan finds those."""
 NOT_SCANNED = {"ToastHolder"}

@@ -28,6 +28,7 @@ from broadcast_tui.tui.model.input.compose_mode import ComposeMode
 from broadcast_tui.tui.model.input.history import HistorySearch, InputHistory
 from broadcast_tui.tui.model.input.post_size import is_post
 from broadcast_tui.tui.model.input.suggestions import Suggestions
+from broadcast_tui.tui.terminal.echo import echoing
 from broadcast_tui.tui.widgets.drafts import Drafts
 from broadcast_tui.tui.widgets.key_dispatch import forward_to_focus, forward_to_screen, run_binding
 from broadcast_tui.tui.widgets.readline_area import ReadlineArea, location
@@ -266,8 +267,11 @@ class Composer(ReadlineArea):
         elif not self.text and self.on_empty_key is not None and await self.on_empty_key(event.key):
             event.prevent_default().stop()
             return
-        if not event.is_printable:
-            await run_binding(self, event)
+        with echoing(self):
+            if event.is_printable:
+                await super()._on_key(event)
+            else:
+                await run_binding(self, event)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.search is not None or action not in ("edit_search", "take_found", "leave_search")
