@@ -12,7 +12,7 @@ from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.server import batch_send, post_writer
 from broadcast_tui.server.batch_send import NO_DESCRIPTOR
-from tests.support.plain import v1_client
+from tests.support.plain import V1, v1_client
 from tests.support.raw_socket import deaf_client, raw_socket
 from tests.support.running import eventually, running_server
 
@@ -93,6 +93,34 @@ async def test_slow_readers_get_every_post_once_and_in_order(
         assert numbers == list(range(100))
 
 
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+async def test_a_slow_reader_of_two_rooms_gets_every_post_once_and_each_room_in_order(
+    implementation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post_writer, "send_each", IMPLEMENTATIONS[implementation])
+    rooms = [{"room": "lobby"}, {"room": "dev"}]
+    async with (
+        running_server(limits=Limits(message_rate=0)) as server,
+        deaf_client(server.port, V1) as slow,
+        v1_client(server.url, "ana", rooms=rooms) as ana,
+    ):
+        await slow.send_text(json.dumps({"type": "hello", "name": "bob", "rooms": rooms}))
+        peers = server._runner.connections
+        await eventually(lambda: any(peer.name == "bob" and _fast_rooms(peer) == 2 for peer in peers))
+        for number in range(100):
+            await ana.say(f"{number} {LONG_TEXT}", room=rooms[number % 2]["room"], nonce=f"n{number}")
+        await ana.until(message=f"99 {LONG_TEXT}")
+        assert any(peer.blocked and not _is_fast(peer) for peer in peers)
+        numbers: dict[str, list[int]] = {"lobby": [], "dev": []}
+        while sum(map(len, numbers.values())) < 100:
+            _, payload = await slow.read_frame()
+            event = json.loads(payload)
+            if event["type"] == "message":
+                numbers[event["room"]].append(int(event["message"].split()[0]))
+        assert numbers == {"lobby": list(range(0, 100, 2)), "dev": list(range(1, 100, 2))}
+        await eventually(lambda: all(_fast_rooms(peer) == 2 for peer in peers))
+
+
 async def test_nothing_is_sent_to_the_socket_of_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_server() as server, raw_socket(server.port) as client:
         await client.handshake()
@@ -115,4 +143,8 @@ async def test_nothing_is_sent_to_the_socket_of_a_lost_connection(monkeypatch: p
 
 
 def _is_fast(peer: Peer) -> bool:
-    return any(subscription.fast for subscription in peer.subscriptions.values())
+    return _fast_rooms(peer) > 0
+
+
+def _fast_rooms(peer: Peer) -> int:
+    return sum(subscription.fast for subscription in peer.subscriptions.values())

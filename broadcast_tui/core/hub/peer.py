@@ -283,11 +283,12 @@ class Peer:
                 subscription.paused = False
 
     def enter_fast_path(self) -> None:
-        """Allow direct writes of posts, if the connection is in one room and has nothing else pending."""
+        """Allow direct writes of the posts of each room in which nothing else is pending."""
+        is_ready = not (self.blocked or self.control)
         for subscription in self.subscriptions.values():
-            subscription.fast = len(self.subscriptions) == 1 and not (
-                self.blocked
-                or self.has_pending
+            subscription.fast = is_ready and not (
+                subscription.paused
+                or subscription.has_pending
                 or subscription.own_nonces
                 or subscription.synced_at is not None
             )

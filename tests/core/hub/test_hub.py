@@ -437,7 +437,7 @@ def test_reader_behind_the_ring_gets_a_gap_and_continues() -> None:
     assert [frame["id"] for frame in frames[1:]] == ["e1-7", "e1-8", "e1-9", "e1-10"]
 
 
-def test_only_an_idle_connection_in_one_room_is_on_the_fast_path() -> None:
+def test_only_an_idle_connection_is_on_the_fast_path() -> None:
     world = World()
     ana = v1(world, "ana")
     assert ana.peer is not None
@@ -453,9 +453,32 @@ def test_only_an_idle_connection_in_one_room_is_on_the_fast_path() -> None:
     ana.peer.blocked = False
     ana.peer.control.append(b"reply")
     assert not is_fast()
-    ana.peer.control.clear()
-    send(world, ana, type="join", room="dev")
-    assert not is_fast()
+
+
+def test_each_room_with_nothing_pending_is_on_the_fast_path() -> None:
+    world = World(Limits(message_rate=0, message_burst=0))
+    ana, bob = v1(world, "ana", rooms=[{"room": "lobby"}, {"room": "dev"}]), v1(world, "bob")
+    assert ana.peer is not None
+    rooms = ana.peer.subscriptions
+
+    def fast_rooms() -> list[str]:
+        assert ana.peer is not None
+        ana.peer.enter_fast_path()
+        return [name for name, subscription in rooms.items() if subscription.fast]
+
+    say(world, bob, "one")
+    assert fast_rooms() == ["lobby", "dev"]
+    rooms["dev"].paused = True
+    assert fast_rooms() == ["lobby"]
+    rooms["dev"].paused = False
+    rooms["lobby"].own_nonces[9] = "nonce"
+    assert fast_rooms() == ["dev"]
+    rooms["lobby"].own_nonces.clear()
+    rooms["lobby"].cursor -= 1
+    assert fast_rooms() == ["dev"]
+    world.hub.effects.dirty_peers.add(ana.peer)
+    world.step()
+    assert fast_rooms() == ["lobby", "dev"]
 
 
 def test_empty_room_is_removed_but_its_posts_remain() -> None:
