@@ -21,7 +21,8 @@ _OFF = {"22": {"1", "2"}, "23": {"3"}, "24": {"4"}, "27": {"7"}, "29": {"9"}}
 """The attributes that SGR parameters switch off."""
 _TOKEN = re.compile(
     r"\x1b\[(?P<private>[?>]?)(?P<parameters>[\d;]*)(?P<final>[A-Za-z])"
-    r"|\x1b\]8;(?P<link>[^\x1b]*)\x1b\\|(?P<feed>\n)|(?P<text>[^\x00-\x1f\x7f]+)"
+    r"|\x1b\]8;(?P<link>[^\x1b]*)\x1b\\|(?P<feed>\n)"
+    r"|(?P<step>[\r\b]|\x1b[DM])|(?P<text>[^\x00-\x1f\x7f]+)"
 )
 
 
@@ -109,8 +110,27 @@ class StrictScreen:
             elif token["feed"]:
                 assert self.y < self.height - 1, "a line feed that scrolls"
                 self.y += 1
+            elif token["step"]:
+                self._step(token["step"])
             else:
                 self._draw(token["text"])
+
+    def _step(self, character: str) -> None:
+        """Move by one cell or row, or to the first column."""
+        assert character == "\r" or not self._is_at_edge, "a move from where terminals disagree on the cursor"
+        match character:
+            case "\r":
+                self.x = 0
+                self._is_at_edge = False
+            case "\b":
+                assert self.x > 0, "a cursor beside the screen"
+                self.x -= 1
+            case "\x1bD":
+                assert self.y < self.height - 1, "an index that scrolls"
+                self.y += 1
+            case _:
+                assert self.y > 0, "a reverse index that scrolls"
+                self.y -= 1
 
     def _control(self, private: str, parameters: str, final: str) -> None:
         numbers = [int(number or 0) for number in parameters.split(";")]
@@ -133,6 +153,14 @@ class StrictScreen:
                 assert not self._is_at_edge, "a move from where terminals disagree on the cursor"
                 self.y += count
                 assert self.y < self.height, "a cursor below the screen"
+            case "A":
+                assert not self._is_at_edge, "a move from where terminals disagree on the cursor"
+                self.y -= count
+                assert self.y >= 0, "a cursor above the screen"
+            case "D":
+                assert not self._is_at_edge, "a move from where terminals disagree on the cursor"
+                self.x -= count
+                assert self.x >= 0, "a cursor beside the screen"
             case "m":
                 self._style(parameters.split(";"))
             case "K":

@@ -2,12 +2,14 @@
 
 A style of 24-bit colors takes up to 40 bytes and an absolute cursor move 8, more than the text of many spans.
 So the pen is only changed in what differs, a blank only needs the right background, and the cursor moves
-relatively where that is shorter.
+relatively where that is shorter. All terminals since the VT100 know the moves by one cell or one row:
+carriage return, backspace, IND and RI.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import groupby
 
 from broadcast_tui.tui.terminal.cells import FILL, GlyphTable, Row
@@ -16,26 +18,31 @@ ERASED_MIN = 6
 """Fewest adjacent blanks at the end of a span that are erased instead of written."""
 ERASED_WITHIN_MIN = 12
 """The same for blanks that are followed by other cells, which the cursor has to be moved to."""
+INDEX, REVERSE_INDEX = "\x1bD", "\x1bM"
+"""Move the cursor to the next row and the previous one."""
 _BLANKS = re.compile(f"( {{{ERASED_WITHIN_MIN},}}| {{{ERASED_MIN},}}$)")
-_UNKNOWN = (-1, -1)
+_UNKNOWN_PLACE = (-1, -1)
+_MOVES_CACHED = 4_096
 
 
 class CellWriter:
-    """Collects the output for one frame. The pen is plain at first, and the position of the cursor unknown.
+    """Collects the output for one frame. The position of the cursor is unknown at first.
 
     Args:
         glyphs: Table that the rows are interned in.
         width: Width of the screen in cells.
+        pen: The interned style of the terminal's pen, or `UNKNOWN`.
         erases_colored: Whether the terminal erases with the background of the pen (terminfo: bce).
     """
 
-    def __init__(self, glyphs: GlyphTable, width: int, *, erases_colored: bool) -> None:
+    def __init__(self, glyphs: GlyphTable, width: int, pen: str, *, erases_colored: bool) -> None:
         self._glyphs = glyphs
         self._width = width
+        self.pen = pen
+        """The interned style of the terminal's pen after the output so far."""
         self._erases_colored = erases_colored
         self._parts: list[str] = []
-        self._pen = glyphs.plain
-        self._at = _UNKNOWN
+        self._at = _UNKNOWN_PLACE
 
     @property
     def text(self) -> str:
@@ -58,19 +65,27 @@ class CellWriter:
         left, right = columns or (0, self._width)
         # Setting a margin moves the cursor to the top left corner of the screen. From there, it has to move
         # into the region: outside of it, rows are not moved.
-        column = f";{left + 1}" if left else ""
-        home = f"\x1b[{top + 1}{column}H" if top or left else ""
+        home = (0, 0)
+        into_region = _move_sequence(home, (left, top))
         count = abs(by) if abs(by) > 1 else ""
-        scroll = f"\x1b[{top + 1};{bottom + 1}r{home}\x1b[{count}{'M' if by > 0 else 'L'}\x1b[r"
+        region = f"\x1b[{top + 1 if top else ''};{bottom + 1}r"
+        scroll = f"{region}{into_region}\x1b[{count}{'M' if by > 0 else 'L'}"
         if columns is not None:
             scroll = f"\x1b[?69h\x1b[{left + 1};{right}s{scroll}\x1b[?69l"
-        self._parts.append(scroll)
-        self._at = _UNKNOWN
+        self._parts.append(f"{scroll}\x1b[r")
+        # Not every emulator moves the cursor there again.
+        self._at = home if (left, top) == home else _UNKNOWN_PLACE
 
     def finish_at(self, x: int, y: int) -> None:
-        """Reset the pen and leave the cursor at column `x` of row `y`."""
-        self._use_pen(self._glyphs.plain)
+        """End the link of the pen, and leave the cursor at column `x` of row `y`."""
+        self._use_pen(self._glyphs.unlinked(self.pen))
         self._move(x, y)
+
+    def cost(self, y: int, x: int, style: str, *, is_blank: bool) -> int:
+        """Characters that lead to column `x` of row `y` and to the pen for cells of `style`."""
+        pen = self._glyphs.blank_pen(self.pen, style) if is_blank else style
+        change = len(self._glyphs.change(self.pen, pen)) if pen != self.pen else 0
+        return change + len(_move_sequence(self._at, (x, y)))
 
     def write(self, y: int, start: int, end: int, row: Row) -> None:
         """Write the cells of row `y` from `start` to before `end`."""
@@ -83,23 +98,13 @@ class CellWriter:
 
     def _move(self, x: int, y: int) -> None:
         """Move the cursor, unless it is there."""
-        if self._at == (x, y):
-            return
-        at_x, at_y = self._at
-        column = f";{x + 1}" if x else ""
-        moves = [f"\x1b[{y + 1}{column}H"]
-        if at_y == y:
-            moves.append(f"\x1b[{x + 1}G")
-            if x > at_x:
-                moves.append(f"\x1b[{x - at_x if x - at_x > 1 else ''}C")
-        elif at_x == x and y > at_y:
-            moves.append(f"\x1b[{y - at_y if y - at_y > 1 else ''}B")
-        self._parts.append(min(moves, key=len))
-        self._at = (x, y)
+        if self._at != (x, y):
+            self._parts.append(_move_sequence(self._at, (x, y)))
+            self._at = (x, y)
 
     def _write_run(self, x: int, y: int, text: str, style: str, *, is_last: bool) -> None:
         """Write adjacent cells of one style, the first of them in column `x`."""
-        self._use_pen(style if text.strip(" ") else self._glyphs.blank_pen(self._pen, style))
+        self._use_pen(style if text.strip(" ") else self._glyphs.blank_pen(self.pen, style))
         if len(text) < ERASED_MIN or not self._can_erase(style):
             self._write_cells(x, y, text)
             return
@@ -116,7 +121,7 @@ class CellWriter:
         self._move(x, y)
         end = x + len(text)
         # At the right edge, some terminals keep the cursor in the last column, and some beyond it.
-        self._at = (end, y) if end < self._width else _UNKNOWN
+        self._at = (end, y) if end < self._width else _UNKNOWN_PLACE
         if text.isascii() and FILL not in text:
             self._parts.append(text)
             return
@@ -139,11 +144,46 @@ class CellWriter:
         """Whether a cell erased with the current pen looks like a blank in `style`."""
         blank = self._glyphs.style(self._glyphs.blank(style))
         # The pen of reversed text has another background than it shows.
-        if blank.attributes or blank.link or blank.background != self._glyphs.style(self._pen).background:
+        if blank.attributes or blank.link or blank.background != self._glyphs.style(self.pen).background:
             return False
         return self._erases_colored or not blank.background
 
     def _use_pen(self, style: str) -> None:
-        if self._pen != style:
-            self._parts.append(self._glyphs.change(self._pen, style))
-            self._pen = style
+        if self.pen != style:
+            self._parts.append(self._glyphs.change(self.pen, style))
+            self.pen = style
+
+
+@lru_cache(_MOVES_CACHED)
+def _move_sequence(start: tuple[int, int], end: tuple[int, int]) -> str:
+    """The shortest sequence that moves the cursor from `start` to `end`, both a column and a row."""
+    if start == end:
+        return ""
+    x, y = end
+    column = f";{x + 1}" if x else ""
+    absolute = f"\x1b[{y + 1 if y else ''}{column}H"
+    if start == _UNKNOWN_PLACE:
+        return absolute
+    return min(absolute, _vertical(y - start[1]) + _horizontal(start[0], x), key=len)
+
+
+def _vertical(by: int) -> str:
+    """The shortest sequence that moves the cursor down by `by` rows, or up if it is negative."""
+    if abs(by) <= 1:
+        return {0: "", 1: INDEX, -1: REVERSE_INDEX}[by]
+    return f"\x1b[{by}B" if by > 0 else f"\x1b[{-by}A"
+
+
+def _horizontal(start: int, end: int) -> str:
+    """The shortest sequence that moves the cursor from column `start` to `end` of its row."""
+    by = end - start
+    if by == 0:
+        return ""
+    if end == 0:
+        return "\r"
+    moves = [f"\x1b[{end + 1}G"]
+    if by > 0:
+        moves.append(f"\x1b[{by if by > 1 else ''}C")
+    else:
+        moves += [f"\x1b[{-by}D", "\b" * -by]
+    return min(moves, key=len)

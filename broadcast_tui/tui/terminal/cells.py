@@ -190,17 +190,29 @@ class GlyphTable:
             blank = self.style(self.blank(key))
             if blank.attributes or blank.link:
                 found = key
+            elif pen == UNKNOWN:
+                found = self.intern(blank)
             else:
                 found = self.intern(self.style(pen).on_background(blank.background))
             self._blank_pens[pen + key] = found
         return found
 
     def change(self, pen: str, key: str) -> str:
-        """The sequence that switches from the interned style `pen` to `key`."""
+        """The sequence that switches from the interned style `pen`, which can be `UNKNOWN`, to `key`."""
         change = self._changes.get(pen + key)
         if change is None:
-            change = self._changes[pen + key] = self.style(key).change_from(self.style(pen))
+            if pen == UNKNOWN:
+                change = "\x1b[m" + self.style(key).change_from(CellStyle())
+            else:
+                change = self.style(key).change_from(self.style(pen))
+            self._changes[pen + key] = change
         return change
+
+    def unlinked(self, key: str) -> str:
+        """The interned style `key` without its link."""
+        if key == UNKNOWN or not self.style(key).link:
+            return key
+        return self.intern(self.style(key)._replace(link=""))
 
     def row(self, text: str, style: str) -> Row:
         """`text` in the interned style `style`, as a row with one character per cell."""

@@ -45,6 +45,8 @@ RESTORE = "\x18\x1b[?2026l\x1b[?69l\x1b[r\x1b[m" + "".join(
 RESTORE += "\x1b[?1049l\x1b[?25h\x1b]0;\x07\x1b[23;0t"
 """Cancels an unfinished sequence and undoes all modes of the application mode, and the title."""
 
+RESET_PEN = "\x1b[m"
+
 ASK_MARGINS = "\x1b[?69$p"
 """Request for the state of the mode for left and right margins (DECRQM of DECLRMM)."""
 _MARGINS = re.compile(r"\x1b\[\?69;(\d)\$y")
@@ -169,6 +171,11 @@ class ChatDriver(PlatformDriver):
         # Apple's terminal displays a part of such a request, as Textual notes about another mode.
         if sys.platform != "win32" and os.environ.get("TERM_PROGRAM") != "Apple_Terminal":
             self.write(ASK_MARGINS)
+
+    def stop_application_mode(self) -> None:
+        """Restore the terminal for others; the last frame has left its colors on the pen."""
+        self.write(RESET_PEN)
+        super().stop_application_mode()
 
     def suspend_application_mode(self) -> None:
         self.on_suspend()

@@ -10,13 +10,17 @@ A diff takes three steps. First, if most of the changed rows were on the screen 
 the terminal moves them itself: with a scroll region and delete or insert line, which the Linux console
 supports too, unlike CSI S and T. Then each remaining row is compared cell by cell. Changed cells that are
 close together are written as one span, because a jump costs more bytes than a few unchanged cells. Finally
-a span is written in runs of one style, and long blanks are erased instead of written.
+a span is written in runs of one style, and long blanks are erased instead of written. `SpanOrder` decides
+which comes first.
 
 Terminals disagree on how many cells an emoji sequence or a flag covers. So the cells after such a cluster
 are written again after an absolute cursor move, and the rest of the row is in the right columns even if the
 terminal draws the cluster wider or narrower.
 
-Invariants: before and after each write, the pen is plain and autowrap is off. A cell whose style is unknown
+The pen stays as the last frame left it: the next one often needs the same colors, and to set two of 24 bits
+takes more bytes than the echo of a key. So whoever leaves the screen to others has to reset the pen.
+
+Invariants: autowrap is off, and between frames the pen is not within a link. A cell whose style is unknown
 never counts as up to date.
 """
 
@@ -24,12 +28,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from operator import ne
 from typing import NamedTuple
 
 from broadcast_tui.tui.terminal.cell_writer import CellWriter
 from broadcast_tui.tui.terminal.cells import FILL, UNKNOWN, GlyphTable, Row
+from broadcast_tui.tui.terminal.span_order import Span, SpanOrder
 
 GAP = 8
 """Most unchanged cells between changed ones that are written again instead of jumped over."""
@@ -38,14 +43,6 @@ SCROLL_COST = 40
 """Fewest cells that scrolling must save, because its sequences cost as many bytes."""
 _DIFFERENT = re.compile(b"\1(?:\0{0,%d}\1)*" % GAP)
 _BREAK = 2
-
-
-class _Span(NamedTuple):
-    """Cells of row `y` from column `start` to before `end`."""
-
-    y: int
-    start: int
-    end: int
 
 
 class _Shift(NamedTuple):
@@ -81,6 +78,7 @@ class ScreenDiff:
         self._unknown_row = Row.unknown(width)
         self._target = [self._unknown_row] * height
         self._shown = [self._unknown_row] * height
+        self._pen = UNKNOWN
         self._cursor = (-1, -1)
         self._areas: Counter[tuple[int, int]] = Counter()
         """Number of cells put since the last search for moved rows, by their start and end column."""
@@ -101,8 +99,9 @@ class ScreenDiff:
         self._target[y] = Row(before + text + after, row.styles[:x] + styles + row.styles[end:])
 
     def invalidate(self) -> None:
-        """Mark everything that the terminal shows as unknown."""
+        """Mark everything that the terminal shows, and its pen, as unknown."""
         self._shown = [self._unknown_row] * self.height
+        self._pen = UNKNOWN
 
     @property
     def changed_rows(self) -> list[int]:
@@ -116,7 +115,7 @@ class ScreenDiff:
             cursor: Column and row of the cursor afterwards.
             only: Rows to update, without moving any; None for all.
         """
-        writer = CellWriter(self._glyphs, self.width, erases_colored=self._erases_colored)
+        writer = CellWriter(self._glyphs, self.width, self._pen, erases_colored=self._erases_colored)
         rows = self.changed_rows
         if only is None:
             if len(rows) >= SCROLL_ROWS_MIN and self._scroll(rows, writer):
@@ -124,14 +123,14 @@ class ScreenDiff:
             self._areas.clear()
         else:
             rows = [y for y in rows if y in only]
-        spans = [_Span(y, *span) for y in rows for span in self._spans(self._shown[y], self._target[y])]
-        for span in self._in_pen_order(spans):
-            writer.write(*span, self._target[span.y])
+        spans = [Span(y, *span) for y in rows for span in self._spans(self._shown[y], self._target[y])]
+        SpanOrder(self._shown, self._target, self._glyphs).write(spans, writer)
         for y in rows:
             self._shown[y] = self._target[y]
         if writer.has_written or cursor != self._cursor:
             self._cursor = cursor
             writer.finish_at(*cursor)
+            self._pen = writer.pen
         return writer.text
 
     def _spans(self, old: Row, new: Row) -> list[tuple[int, int]]:
@@ -270,35 +269,6 @@ class ScreenDiff:
         return end - start > 1 and not any(
             row.text[start] == FILL or row.text[end : end + 1] == FILL for row in rows
         )
-
-    def _in_pen_order(self, spans: list[_Span]) -> Iterator[_Span]:
-        """`spans` such that the background of the pen changes seldom; within a background, from the top.
-
-        Widgets beside each other have different backgrounds, so from row to row, it would change twice.
-        """
-        if len(spans) < 2:
-            yield from spans
-            return
-        waiting: dict[str, tuple[list[_Span], list[_Span]]] = {}
-        for span in spans:
-            styles = self._target[span.y].styles
-            first, last = (self._glyphs.background(styles[x]) for x in (span.start, span.end - 1))
-            waiting.setdefault(first, ([], []))[first != last].append(span)
-        background = next(iter(waiting))
-        while waiting:
-            if background not in waiting:
-                background = next(iter(waiting))
-            same, others = waiting[background]
-            yield from same
-            same.clear()
-            if others:
-                span = others.pop(0)
-                yield span
-                if not others:
-                    del waiting[background]
-                background = self._glyphs.background(self._target[span.y].styles[span.end - 1])
-            else:
-                del waiting[background]
 
 
 def _cost(shown: list[Row], target: list[Row]) -> int:

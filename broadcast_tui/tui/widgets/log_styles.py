@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 from rich.style import Style
+from textual.app import App
 from textual.color import Color
 from textual.widget import Widget
 
@@ -149,6 +150,22 @@ STRONGER = 0.35
 
 
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+
+
+MUTED_SHARE = 0.78
+"""Share of the text color in less important text, as in `LOG_CSS`."""
+
+
+def muted_color(app: App[None]) -> str:
+    """The color of less important text in the log, for the lists beside it.
+
+    Mixed with the background of the list it would be another color, though nobody sees the difference. When
+    the log scrolls in a terminal without left and right margins, the lists are written again, and each color
+    takes 19 bytes.
+    """
+    variables = app.theme_variables
+    background, foreground = (Color.parse(variables[name]) for name in ("background", "foreground"))
+    return background.blend(foreground, MUTED_SHARE).hex
 
 
 def name_colors(widget: Widget) -> tuple[str, ...]:

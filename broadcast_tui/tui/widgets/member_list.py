@@ -15,8 +15,7 @@ from textual.widgets import Static
 from broadcast_tui.tui.model.room import Person
 from broadcast_tui.tui.model.text.colors import NameHues
 from broadcast_tui.tui.model.text.wrapping import clip
-from broadcast_tui.tui.themes import MUTED
-from broadcast_tui.tui.widgets.log_styles import name_colors
+from broadcast_tui.tui.widgets.log_styles import muted_color, name_colors
 
 
 class MemberList(VerticalScroll, can_focus=False):
@@ -31,7 +30,7 @@ class MemberList(VerticalScroll, can_focus=False):
         padding: 0 1;
         scrollbar-size-vertical: 1;
         & > Static { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > #people-heading { color: $text-muted; margin-bottom: 1; }
+        & > #people-heading { margin-bottom: 1; }
     }
     """
 
@@ -81,21 +80,21 @@ class MemberList(VerticalScroll, can_focus=False):
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        colors = name_colors(self)
+        colors, muted = name_colors(self), muted_color(self.app)
         people = self._people or ()
         width = self.scrollable_content_region.width
         # In a larger room, the hues are for those who write.
         hue_of = self._hues.of if len(people) <= len(colors) else self._hues.peek
-        lines = [_line(person, colors[hue_of(person.name)], width) for person in people]
+        lines = [_line(person, colors[hue_of(person.name)], muted, width) for person in people]
         away_count = sum(person.away is not None for person in people)
         heading = "Not connected" if self._online is None else f"{self._online:,} here"
         heading += f", {away_count:,} away" if away_count else ""
-        self.query_one("#people-heading", Static).update(Content(heading), layout=False)
+        self.query_one("#people-heading", Static).update(Content.assemble((heading, muted)), layout=False)
         listing = self.query_one("#people-names", Static)
         listing.update(Content("\n").join(lines) if lines else Content(""))
 
 
-def _line(person: Person, color: str, width: int) -> Content:
+def _line(person: Person, color: str, muted: str, width: int) -> Content:
     mark = (" (you)" if person.own else "") + (" (away)" if person.away is not None else "")
     name = clip(person.name, max(1, width - cell_len(mark))) if width > 0 else person.name
-    return Content.assemble((name, color if person.away is None else MUTED), (mark, MUTED))
+    return Content.assemble((name, color if person.away is None else muted), (mark, muted))
