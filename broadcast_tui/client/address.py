@@ -42,6 +42,8 @@ class Address:
     """Fingerprint of the server's certificate; empty unless the address was an invite."""
     token: str = field(default="", repr=False)
     """Token of the invite; may be empty."""
+    names_room: bool = field(default=False, compare=False)
+    """Whether the room was written, even if it is the default room."""
 
     @property
     def url(self) -> str:
@@ -67,7 +69,7 @@ class Address:
         """The shell command with which others join the room."""
         if self.secure or self._fragment:
             return f"broadcast-tui chat '{self.invite}'"
-        room = f"/{self.room}" if self.explicit_room else ""
+        room = "" if self.room == DEFAULT_ROOM else f"/{self.room}"
         return f"broadcast-tui chat {self.url.removeprefix('ws://')}{room}"
 
     @property
@@ -87,8 +89,8 @@ class Address:
 
     @property
     def explicit_room(self) -> str:
-        """The room; empty if it is the default room."""
-        return "" if self.room == DEFAULT_ROOM else self.room
+        """The room; empty if it is only the default."""
+        return self.room if self.names_room or self.room != DEFAULT_ROOM else ""
 
     @property
     def is_local(self) -> bool:
@@ -129,7 +131,7 @@ def parse_address(text: str) -> Address:
         if not path.startswith(ROOM_PAGES):
             raise AddressError(f"Address {text!r} is not the page of a room: /rooms/NAME. {hint}")
         path = path.removeprefix(ROOM_PAGES)
-    room = unquote(path.strip("/")) or DEFAULT_ROOM
+    room = unquote(path.strip("/"))
     invite = dict(pair.partition("=")[::2] for pair in parts.fragment.split("&"))
     is_secure = parts.scheme in ("wss", "https")
     if invite.get("pin") and not is_secure:
@@ -137,10 +139,11 @@ def parse_address(text: str) -> Address:
     return Address(
         parts.hostname or DEFAULT_HOST,
         SCHEMES[parts.scheme] if port is None else port,
-        check_room(room),
+        check_room(room or DEFAULT_ROOM),
         is_secure,
         normalize_pin(unquote(invite["pin"])) if invite.get("pin") else "",
         normalize_token(unquote(invite.get("token", ""))),
+        names_room=bool(room),
     )
 
 

@@ -203,6 +203,22 @@ def test_pin_in_a_link_requires_tls() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "room"),
+    [
+        ("example.org", ""),
+        ("ws://example.org:1/", ""),
+        ("http://localhost:8765/rooms/", ""),
+        ("example.org/lobby", "lobby"),
+        ("https://example.org/rooms/Lobby/", "lobby"),
+        (f"wss://example.org/lobby#pin={PIN}", "lobby"),
+        ("example.org/dev", "dev"),
+    ],
+)
+def test_a_room_is_explicit_if_it_was_written(text: str, room: str) -> None:
+    assert parse_address(text).explicit_room == room
+
+
+@pytest.mark.parametrize(
     ("text", "command"),
     [
         ("localhost", "broadcast-tui chat localhost:8765"),
