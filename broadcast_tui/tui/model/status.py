@@ -181,7 +181,9 @@ def connection_mark(state: AppState) -> tuple[str, Role]:
     match state.connection.state:
         case ConnectionState.ONLINE:
             return "●", Role.GOOD
-        case ConnectionState.CONNECTING | ConnectionState.WAITING:
+        case ConnectionState.CONNECTING:
+            return "◐", Role.WAIT
+        case ConnectionState.WAITING:
             return "◌", Role.WAIT
         case ConnectionState.REFUSED:
             return "✕", Role.BAD
@@ -203,7 +205,7 @@ def _connection_item(state: AppState, now: float) -> StatusItem:
         case ConnectionState.ONLINE:
             return StatusItem("● online", Role.GOOD, 100, short="●")
         case ConnectionState.CONNECTING:
-            return StatusItem("◌ connecting…", Role.WAIT, 100, short="◌")
+            return StatusItem("◐ connecting…", Role.WAIT, 100, short="◐")
         case ConnectionState.WAITING:
             left = connection.retry_in(now)
             when = "now" if not left else f"in {left} s"

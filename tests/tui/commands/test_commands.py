@@ -370,7 +370,7 @@ def test_servers_lists_all_rooms_with_the_states_of_the_connections() -> None:
     assert context.output[-1].splitlines() == [
         "localhost ● online",
         "* 1 #lobby",
-        "work.example.org ◌ connecting…",
+        "work.example.org ◐ connecting…",
         "  2 #dev",
     ]
 
