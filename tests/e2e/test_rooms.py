@@ -63,7 +63,7 @@ def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
 
 
 def status(terminal: Terminal) -> str:
-    return next((line for line in terminal.lines if re.match(r" #\S+ .*[●○◌]", line)), "")
+    return next((line for line in terminal.lines if re.match(r" #\S+ .*[●○◌◐]", line)), "")
 
 
 def in_room(terminal: Terminal, room: str) -> None:
@@ -291,6 +291,23 @@ def test_commands_about_the_connection(server: ServerProcess, ana: Terminal, tmp
         other.stop()
     ana.enter("/quit")
     assert ana.wait_exit() == 0
+
+
+def test_a_room_is_joined_and_shown_whatever_is_typed_meanwhile(
+    server: ServerProcess, open_terminal: Open
+) -> None:
+    ana = open_terminal("chat", server.url, "--name", "ana")
+    ana.wait_until(lambda: "lobby" in ana.text, "lobby")
+    ana.type(f"/join dev\r{ALT}1")
+    in_room(ana, "lobby")
+    ana.type(f"{ALT}2")
+    ana.wait_for("Joined #dev")
+    ana.enter("/quit")
+    assert ana.wait_exit() == 0
+    again = open_terminal("chat", f"{server.url}/lobby", "--name", "ana")
+    in_room(again, "lobby")
+    again.enter("/quit")
+    assert again.wait_exit() == 0
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(40, 10), (20, 5)])
