@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from textual._compositor import LayoutUpdate
-from textual.geometry import Region
+from textual.geometry import NULL_REGION, Region
 from textual.widget import Widget
 from textual.widgets import TextArea
 
@@ -43,16 +43,21 @@ def _paint(widget: TextArea) -> None:
         return
     widget._repaint_required = False
     widget._repaint_regions.clear()
+    # A key does not change the padding.
+    top, bottom = widget.gutter.top, widget.gutter.bottom
+    crop = Region(0, top, region.width, region.height - top - bottom)
     # `TextArea.render_lines` would compute its styles first, which takes longer than all the rest.
-    strips = Widget.render_lines(widget, Region(0, 0, *region.size))
-    app._display(screen, LayoutUpdate([[strip] for strip in strips], region))
+    strips = Widget.render_lines(widget, crop)
+    app._display(screen, LayoutUpdate([[strip] for strip in strips], crop.translate(region.offset)))
 
 
 def _visible_region(widget: Widget) -> Region | None:
     """The region of `widget` on the screen; None if a part of it is hidden."""
-    for other, (region, clip) in widget.screen._compositor.visible_widgets.items():  # from front to back
+    places = widget.screen._compositor.visible_widgets
+    region, clip = places.get(widget, (NULL_REGION, NULL_REGION))
+    for other, (its_region, its_clip) in places.items():  # from front to back
         if other is widget:
             return region if clip.contains_region(region) else None
-        if region.intersection(clip).overlaps(widget.region):
+        if its_region.overlaps(region) and its_clip.overlaps(region):
             return None
     return None
