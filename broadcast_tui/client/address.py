@@ -112,7 +112,6 @@ def parse_address(text: str) -> Address:
     """
     hint = "Use a form such as ws://localhost:8765 or chat.example.org:8765/lobby."
     full = text.strip() if "://" in text.partition("#")[0] else f"ws://{text.strip()}"
-    text = redact(text)
     try:
         parts = urlsplit(full)
         port = parts.port
@@ -120,16 +119,18 @@ def parse_address(text: str) -> Address:
         host = full.partition("://")[2].partition("/")[0].partition("#")[0]
         if parse_ip(host) is not None:
             hint = "Write an IPv6 address in brackets, such as [::1]:8765."
-        raise AddressError(f"Invalid address: {text!r}. {hint}") from None
+        raise AddressError(f"Invalid address: {_quoted(text)}. {hint}") from None
     if parts.scheme not in SCHEMES:
-        raise AddressError(f"Address {text!r} must start with ws://, wss://, http:// or https://. {hint}")
+        raise AddressError(
+            f"Address {_quoted(text)} must start with ws://, wss://, http:// or https://. {hint}"
+        )
     _reject_secrets(parts)
     if any(c.isspace() for c in full):
-        raise AddressError(f"Invalid address: {text!r}. {hint}")
+        raise AddressError(f"Invalid address: {_quoted(text)}. {hint}")
     path = parts.path
     if parts.scheme in PAGE_SCHEMES and path.strip("/"):
         if not path.startswith(ROOM_PAGES):
-            raise AddressError(f"Address {text!r} is not the page of a room: /rooms/NAME. {hint}")
+            raise AddressError(f"Address {_quoted(text)} is not the page of a room: /rooms/NAME. {hint}")
         path = path.removeprefix(ROOM_PAGES)
     room = unquote(path.strip("/"))
     invite = dict(pair.partition("=")[::2] for pair in parts.fragment.split("&"))
@@ -145,6 +146,11 @@ def parse_address(text: str) -> Address:
         normalize_token(unquote(invite.get("token", ""))),
         names_room=bool(room),
     )
+
+
+def _quoted(text: str) -> str:
+    """An address as it is shown in an error."""
+    return repr(redact(text))
 
 
 def _reject_secrets(parts: SplitResult) -> None:

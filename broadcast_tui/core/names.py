@@ -118,7 +118,8 @@ def name_key(shown: str) -> str:
     """
     key = normalize("NFKD", shown[:_MAX_RAW_CHARS]).casefold()
     key = normalize("NFKD", key).casefold().translate(HOMOGLYPHS)
-    key = normalize("NFKD", _IGNORED_IN_KEYS.sub("", key))
+    if not key.isascii():
+        key = normalize("NFKD", _IGNORED_IN_KEYS.sub("", key))
     return key.replace("rn", "m").replace("vv", "w")[:_MAX_RAW_CHARS]
 
 

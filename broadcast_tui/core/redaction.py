@@ -43,4 +43,4 @@ def redact_userinfo(text: str) -> str:
 
 def contains_token(text: str) -> bool:
     """Whether `text` contains something that looks like a token."""
-    return _TOKEN.search(text) is not None
+    return "_" in text and _TOKEN.search(text) is not None
