@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import events, on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
@@ -90,13 +89,17 @@ class FindBar(Horizontal):
             super().__init__()
             self.bar = bar
 
-    def compose(self) -> ComposeResult:
-        yield Static("Find", id="find-label", markup=False)
-        yield FindInput(id="find-text", compact=True, select_on_focus=False)
-        yield Static("", id="find-count", markup=False)
-
     def on_mount(self) -> None:
-        self.text.cursor_blink = False
+        # The first screen does not wait for widgets that it does not show.
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        """Add the widgets of the bar."""
+        if not self.children:
+            text = FindInput(id="find-text", compact=True, select_on_focus=False)
+            text.set_reactive(Input.cursor_blink, False)
+            label = Static("Find", id="find-label", markup=False)
+            self.mount(label, text, Static("", id="find-count", markup=False))
 
     @property
     def text(self) -> Input:
@@ -104,6 +107,7 @@ class FindBar(Horizontal):
 
     def open(self) -> None:
         """Show the bar without text and focus it."""
+        self._fill()
         self.display = True
         self.text.value = ""
         self.show_count("")
