@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
+from typing import ClassVar
 
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands
@@ -19,6 +20,11 @@ class ClientRequests(ABC):
     A request returns at once with a ref. Its answer arrives in `batches` as an update with that ref, or
     as `Noticed` with it if the request failed or there is no connection. No request raises or blocks.
     """
+
+    read_only: ClassVar[str] = ""
+    """Why nothing can be sent; empty if posts can be sent."""
+    hint: ClassVar[str] = ""
+    """Text of the empty input in place of the name of the room; empty if it shows that name."""
 
     @property
     @abstractmethod

@@ -20,7 +20,6 @@ from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.quit import QUIT_TIMEOUT_S
 from broadcast_tui.tui.saved_state import SavedState
 from broadcast_tui.tui.screens.chat import ChatScreen
-from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of
 
 
 class ConnectedServers:
@@ -121,11 +120,18 @@ class ConnectedServers:
         servers = self.servers
         if connection.server is not servers.shown:
             self._refresh()
-        if changes.rooms_listed and isinstance(self._app.screen, SwitcherScreen):
-            self._app.screen.set_choices(choices_of(servers))
+        if changes.rooms_listed:
+            self._update_switcher()
         if label := servers.label(connection.server):
             changes.alerts = [named(alert, label) for alert in changes.alerts]
         return changes
+
+    def _update_switcher(self) -> None:
+        """Offer the rooms that are known now, if the switcher is open."""
+        from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of
+
+        if isinstance(screen := self._app.screen, SwitcherScreen):
+            screen.set_choices(choices_of(self.servers))
 
     # ServerDisplay
 

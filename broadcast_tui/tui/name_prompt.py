@@ -9,7 +9,6 @@ from textual.app import App
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
-from broadcast_tui.tui.screens.login import LoginScreen
 
 
 class NamePrompter:
@@ -49,12 +48,12 @@ class NamePrompter:
         saved = self._preferences.name
         name = self._given or ("" if self._must_ask else saved)
         if not name:
-            self._app.push_screen(LoginScreen(place, saved or self._suggested), on_answer)
+            self._ask(on_answer, place, saved or self._suggested)
             return
         try:
             checked = check_name(name)
         except InvalidNameError as error:
-            self._app.push_screen(LoginScreen(place, name, error.text), on_answer)
+            self._ask(on_answer, place, name, error.text)
         else:
             start(checked)
 
@@ -65,8 +64,16 @@ class NamePrompter:
             if answer:
                 rename(answer)
 
+        self._ask(on_answer, place, name, reason)
+
+    def _ask(
+        self, on_answer: Callable[[str | None], None], place: str, suggested: str, reason: str = ""
+    ) -> None:
+        """Open the dialog for a name, unless it is open."""
+        from broadcast_tui.tui.screens.login import LoginScreen
+
         if not isinstance(self._app.screen, LoginScreen):
-            self._app.push_screen(LoginScreen(place, name, reason), on_answer)
+            self._app.push_screen(LoginScreen(place, suggested, reason), on_answer)
 
     def handle_name(self, url: str, name: str) -> None:
         """Save the user's name on the server at `url` if they have changed it, or have not chosen one yet.

@@ -5,7 +5,16 @@ from __future__ import annotations
 import asyncio
 from importlib import import_module
 
-MODULES = ("commands.dispatcher", "screens.help", "screens.inspect", "screens.settings", "screens.token")
+MODULES = (
+    "commands.dispatcher",
+    "screens.post_dialogs",
+    "screens.search",
+    "screens.switcher",
+    "screens.help",
+    "screens.inspect",
+    "screens.settings",
+    "screens.token",
+)
 """The modules, without the package `broadcast_tui.tui`."""
 
 

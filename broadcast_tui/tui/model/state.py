@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
-from broadcast_tui.core.export.pages import HistoryPages
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
     BansListed,
@@ -52,10 +51,13 @@ from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.reactions import RecentReactions
 from broadcast_tui.tui.model.room import Person, RoomModel, gap_line
 from broadcast_tui.tui.model.rooms import RoomListing, RoomSet, room_lines
-from broadcast_tui.tui.model.server_search import ServerSearch
 from broadcast_tui.tui.model.settings import Settings
-from broadcast_tui.tui.model.thread import Thread
 from broadcast_tui.tui.model.transcript.post_details import reply_details
+
+if TYPE_CHECKING:
+    from broadcast_tui.core.export.pages import HistoryPages
+    from broadcast_tui.tui.model.server_search import ServerSearch
+    from broadcast_tui.tui.model.thread import Thread
 
 
 class PendingRequests(msgspec.Struct):

@@ -37,6 +37,9 @@ class ReplayClient(ClientRequests):
         now: Returns monotonic seconds.
     """
 
+    read_only = READ_ONLY
+    hint = "Replay, read-only. /at 14:05 goes to a time, Space pauses"
+
     def __init__(self, playback: Playback, title: str, now: Callable[[], float] = monotonic) -> None:
         self.playback = playback
         self._title = title

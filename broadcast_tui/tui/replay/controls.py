@@ -10,12 +10,12 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
 
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.tui.keymap import active_keys, bind
 from broadcast_tui.tui.model.replay import bar_text
 from broadcast_tui.tui.replay.client import ReplayClient
 from broadcast_tui.tui.widgets.conversation import Conversation
 
-HINT = "Replay, read-only. /at 14:05 goes to a time, Space pauses"
 REFRESH_S = 0.25
 ACTIONS = {
     "replay.toggle-pause": "toggle_pause",
@@ -112,3 +112,8 @@ class ReplayControls(Vertical):
 
     def action_change_speed(self, factor: float) -> None:
         self._client.change_speed(factor)
+
+
+def with_controls(client: ClientRequests, conversation: Conversation) -> Widget:
+    """The conversation with the controls of `client`, if that replays a recording."""
+    return ReplayControls(client, conversation) if isinstance(client, ReplayClient) else conversation

@@ -36,17 +36,12 @@ from broadcast_tui.tui.model.servers import Place, ServerSet
 from broadcast_tui.tui.model.state import AppState, Changes
 from broadcast_tui.tui.model.status import ShownElsewhere
 from broadcast_tui.tui.model.transcript.transcript import Transcript
-from broadcast_tui.tui.replay.client import READ_ONLY, ReplayClient
-from broadcast_tui.tui.replay.controls import HINT, ReplayControls
 from broadcast_tui.tui.screens import chat_messages as messages
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
-from broadcast_tui.tui.screens.post_dialogs import PostDialogs
 from broadcast_tui.tui.screens.screen_context import ScreenContext
-from broadcast_tui.tui.screens.search import SearchController
 from broadcast_tui.tui.screens.server_display import OneServer, ServerDisplay
 from broadcast_tui.tui.screens.side_lists import SideLists
 from broadcast_tui.tui.screens.size_classes import SizeClasses
-from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of, chosen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
 from broadcast_tui.tui.widgets.conversation import Conversation
@@ -131,8 +126,9 @@ class ChatScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         self._size_classes.set(self.app.size)
         complete = partial(completion_context, self._state, self.context.theme_host)
-        why = READ_ONLY if isinstance(self._client, ReplayClient) else ""
-        panel = ComposerPanel(self._state, complete, self._past, self.status, read_only=why)
+        panel = ComposerPanel(
+            self._state, complete, self._past, self.status, read_only=self._client.read_only
+        )
         conversation = Conversation(
             self._state,
             self.log_view,
@@ -142,8 +138,12 @@ class ChatScreen(Screen[None]):
             left=RoomList(id="rooms"),
             right=MemberList(id="people"),
         )
-        client = self._client
-        yield ReplayControls(client, conversation) if isinstance(client, ReplayClient) else conversation
+        if self._client.read_only:
+            from broadcast_tui.tui.replay.controls import with_controls
+
+            yield with_controls(self._client, conversation)
+        else:
+            yield conversation
         yield KeyFooter()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
@@ -163,20 +163,7 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
         self._state.help_key = active_key(self.app, "app.show-help")
-        self.search = SearchController(
-            self.app, self._client, self._state, self.conversation.start_picking, self.conversation.copy
-        )
-        self.post_context = PostDialogs(
-            self.app,
-            self._client,
-            self._state,
-            self.context,
-            self.conversation,
-            self.search,
-            partial(completion_context, self._state, self.context.theme_host),
-            self.submit,
-        )
-        self.conversation.actor = self.search.actor = self.post_context
+        self.conversation.get_actor = lambda: self.context.post_context
         self.conversation.answer_key = active_key(self.app, "log.answer-question")
         state = self._state
         self._lists = SideLists(self, state.settings, self.refresh_views)
@@ -213,17 +200,17 @@ class ChatScreen(Screen[None]):
         for error in changes.errors:
             self.context.warn(error)
         for refused in changes.rejected:
-            self.post_context.handle_rejected_post(refused)
+            self.context.post_context.handle_rejected_post(refused)
         if self.is_displayed:
             self._history.follow()
             if changes.opened:
                 self.call_after_refresh(open_at_unread)
             self.refresh_views(people=changes.people)
-        self.search.follow()
-        self.post_context.follow()
+        self.context.search.follow()
+        self.context.post_context.follow()
         self.context.commands.follow()
         for note in changes.rejected_notes:
-            self.post_context.handle_rejected(note)
+            self.context.post_context.handle_rejected(note)
         return changes
 
     # What the user writes
@@ -291,7 +278,7 @@ class ChatScreen(Screen[None]):
 
     @on(Conversation.SearchRequested)
     def search_server(self, event: Conversation.SearchRequested) -> None:
-        self.search.open(event.query)
+        self.context.search.open(event.query)
 
     @property
     def unsent(self) -> dict[str, str]:
@@ -346,6 +333,7 @@ class ChatScreen(Screen[None]):
 
     def action_switch_room(self) -> None:
         """Open the switcher with the known rooms, and request the lists of the servers' rooms."""
+        from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of, chosen
 
         def go(value: str | None) -> None:
             if value is None:
@@ -484,7 +472,7 @@ class ChatScreen(Screen[None]):
         """Show the rooms of all servers, and where a message goes."""
         server = self.servers.label(self.server)
         message = f"Message {self._state.rooms.shown.label}{f' on {server}' if server else ''}"
-        self.composer.set_hint(HINT if isinstance(self._client, ReplayClient) else message)
+        self.composer.set_hint(self._client.hint or message)
         self.rooms.show(room_rows(self.servers))
         self.set_class(len(self.servers.places) > 1, "-several")
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.protocol.commands import Question
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.commands.context import PostContext, ThemeHost
+from broadcast_tui.tui.commands.context import ThemeHost
+from broadcast_tui.tui.completion_context import completion_context
 from broadcast_tui.tui.invites import InviteMaker
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.notifications import NotifyLevel
@@ -24,6 +25,8 @@ from broadcast_tui.tui.widgets.toast import show_warning
 if TYPE_CHECKING:
     from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
     from broadcast_tui.tui.screens.chat import ChatScreen
+    from broadcast_tui.tui.screens.post_dialogs import PostDialogs
+    from broadcast_tui.tui.screens.search import SearchController
 
 
 class ScreenContext:
@@ -51,9 +54,36 @@ class ScreenContext:
     def theme_host(self) -> ThemeHost:
         return cast(ThemeHost, self._screen.app)
 
-    @property
-    def post_context(self) -> PostContext:
-        return self._screen.post_context
+    @cached_property
+    def search(self) -> SearchController:
+        """Searches on the server; created after the first screen."""
+        from broadcast_tui.tui.screens.search import SearchController
+
+        conversation = self._screen.conversation
+        return SearchController(
+            self._screen.app,
+            self._client,
+            self._state,
+            conversation.start_picking,
+            conversation.copy,
+            lambda: self.post_context,
+        )
+
+    @cached_property
+    def post_context(self) -> PostDialogs:
+        """Carries out actions on posts; created after the first screen."""
+        from broadcast_tui.tui.screens.post_dialogs import PostDialogs
+
+        return PostDialogs(
+            self._screen.app,
+            self._client,
+            self._state,
+            self,
+            self._screen.conversation,
+            self.search,
+            partial(completion_context, self._state, self.theme_host),
+            self._screen.submit,
+        )
 
     @property
     def servers(self) -> ServerSet:
@@ -64,7 +94,7 @@ class ScreenContext:
         mode, self.mode = self.mode, None
         text = with_emoji(text)
         if mode is not None and mode.kind is ComposeKind.EDIT:
-            self._screen.post_context.actions.edit(mode.target, text)
+            self.post_context.actions.edit(mode.target, text)
             return
         if mode is not None:
             re = mode.target.ref
@@ -114,7 +144,7 @@ class ScreenContext:
 
     def open_search(self, query: str) -> None:
         """Search the history of the displayed room on the server."""
-        self._screen.search.open(query)
+        self.search.open(query)
 
     def run_in_thread(self, work: Callable[[], str]) -> None:
         """Run `work` in a thread, then show the line that it returns."""

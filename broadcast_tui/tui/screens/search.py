@@ -264,14 +264,14 @@ class SearchController:
         state: AppState,
         go_to: Callable[[int], object],
         copy: Callable[[Excerpt], None],
+        get_actor: Callable[[], PostActor],
     ) -> None:
         self._app = app
         self._client = client
         self._state = state
         self._go_to = go_to
         self._copy = copy
-        self.actor: PostActor | None = None
-        """Carries out actions on results; set once there is one."""
+        self._get_actor = get_actor
         self._target: Post | None = None
         """The result that older posts are fetched for."""
         self._pages_left = 0
@@ -369,8 +369,7 @@ class SearchController:
         """Close the dialogs, then carry out an action on a result that is not loaded."""
         self._dismiss()
         self._dismiss()
-        if self.actor is not None:
-            self.actor.act(action, target_of_post(post, self._state.name))
+        self._get_actor().act(action, target_of_post(post, self._state.name))
 
     def _dismiss(self) -> None:
         if isinstance(screen := self._app.screen, ModalScreen):

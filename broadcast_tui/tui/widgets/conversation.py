@@ -7,6 +7,7 @@ here, so they work wherever the focus is inside the conversation.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from textual import events, on
@@ -147,8 +148,8 @@ class Conversation(Vertical):
         self._history = history
         self._panel = panel
         panel.on_list_moved = log.edges.cover
-        self.actor: PostActor | None = None
-        """Carries out actions on posts; set once the screen is mounted."""
+        self.get_actor: Callable[[], PostActor | None] = lambda: None
+        """Returns what carries out actions on posts; set once the screen is mounted."""
         self._sides = left, right
         self._wants_mouse = True
         """Whether the app gets the mouse while the whole screen is displayed."""
@@ -370,7 +371,8 @@ class Conversation(Vertical):
                 | PostAction.PIN
             ):
                 target = target_of_line(self._state.rooms.shown, line.id)
-                if target is None or self.actor is None or not self.actor.act(action, target):
+                actor = self.get_actor()
+                if target is None or actor is None or not actor.act(action, target):
                     self.post_bar.stay()
             case PostAction.INSPECT:
                 from broadcast_tui.tui.screens.inspect import InspectScreen
@@ -382,8 +384,8 @@ class Conversation(Vertical):
 
     @on(QuestionBar.AnswerRequested)
     def action_answer_question(self) -> None:
-        if self.actor is not None:
-            self.actor.answer_newest()
+        if (actor := self.get_actor()) is not None:
+            actor.answer_newest()
 
     @property
     def picked_post(self) -> PostTarget | None:
