@@ -43,10 +43,14 @@ if TYPE_CHECKING:
 BATCH_MAX = 500
 NONCE_BYTES = 16
 UNREAD_MAX = 10_000
-"""Maximum number of unread updates. With more, the client stops reading from the server; if nothing reads
-`batches`, it drops the oldest instead."""
-UNREAD_BYTES_MAX = 16_777_216
-"""The same in bytes of messages, without the dropping."""
+"""Maximum number of unread updates if nothing reads `batches`. With more, the client drops the oldest."""
+READ_AHEAD_MAX = 2 * BATCH_MAX
+"""The same if something reads them. With more, the client stops reading from the server.
+
+More would not make it faster, and Python returns little of their memory to the system.
+"""
+READ_AHEAD_BYTES_MAX = 16_777_216
+"""The same in bytes of messages."""
 
 Outcome = PostDelivered | NoteDelivered | DirectOpened
 
@@ -472,7 +476,7 @@ class BroadcastClient(ClientRequests):
             while len(self._updates) > UNREAD_MAX:
                 self._updates.popleft()
         elif (connection := self._connection) is not None and (
-            len(self._updates) > UNREAD_MAX or connection.unread_bytes > UNREAD_BYTES_MAX
+            len(self._updates) > READ_AHEAD_MAX or connection.unread_bytes > READ_AHEAD_BYTES_MAX
         ):
             connection.pause()
         self._outgoing.set()

@@ -416,7 +416,7 @@ async def test_oversized_message_ends_the_connection(
 
 
 async def test_client_with_a_busy_reader_pauses_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broadcast_tui.client.client.UNREAD_MAX", 500)
+    monkeypatch.setattr("broadcast_tui.client.client.READ_AHEAD_MAX", 500)
     count = 5_000
 
     async def flood(connection: ServerConnection) -> None:
