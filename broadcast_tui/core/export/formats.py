@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import assert_never
 
 from broadcast_tui.core.export.describe import Source
-from broadcast_tui.core.export.html import html_lines
 from broadcast_tui.core.export.json_lines import json_lines
 from broadcast_tui.core.export.markdown import markdown_lines
 from broadcast_tui.core.export.text_lines import text_lines
@@ -54,6 +53,9 @@ def exported_lines(
         case Format.JSON_LINES:
             return json_lines(source, posts, notes, zone)
         case Format.HTML:
+            # The chat has this module in memory for /export: load the names of HTML's characters on demand.
+            from broadcast_tui.core.export.html import html_lines
+
             return html_lines(source, posts, zone)
         case _:
             assert_never(wanted)
