@@ -436,6 +436,7 @@ async def _offline(chat: Chat) -> None:
     rows = "\n".join(chat.drawn("#rooms"))
     assert "○" in rows
     assert "◌" in rows
+    assert "◐" in rows
 
 
 async def _ignored(chat: Chat) -> None:

@@ -347,7 +347,7 @@ async def test_others_are_connected_once_the_name_is_known() -> None:
         (work,) = chat.elsewhere
         assert (work.url, work.name) == (WORK, "ana")
         assert "#lobby  localhost" in chat.drawn("#status")[0]
-        assert "◌ work.example.org" in chat.drawn("#status")[0]
+        assert "◐ work.example.org" in chat.drawn("#status")[0]
 
 
 async def test_the_server_and_the_room_of_the_last_run_are_shown(tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ async def test_disconnect_leaves_a_server(tmp_path: Path) -> None:
         assert chat.client.called("disconnect") == [()]
         again = await connect(chat, WORK)
         assert again is not work
-        assert "work.example.org ◌" in shown(chat)
+        assert "work.example.org ◐" in shown(chat)
 
 
 async def test_disconnect_can_leave_a_hidden_server() -> None:
