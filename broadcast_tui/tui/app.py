@@ -21,6 +21,7 @@ from textual import events, messages, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
+from textual.widgets import TextArea
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
@@ -319,6 +320,11 @@ class ChatApp(App[None]):
         self._terminal_title.set(event.label, event.count, event.mentions)
         for connection in self._connections.all:
             connection.bookmarks.save_soon(connection.server.state)
+
+    @on(TextArea.Changed, "#composer")
+    def save_drafts_soon(self) -> None:
+        if (connection := self._connections.shown) is not None:
+            connection.save_drafts_soon()
 
     @on(chat_messages.TestNotificationRequested)
     def try_notice(self, event: chat_messages.TestNotificationRequested) -> None:

@@ -9,11 +9,10 @@ from time import monotonic
 import msgspec
 
 from broadcast_tui.client.requests import ClientRequests
-from broadcast_tui.client.storage.drafts import DraftFile
 from broadcast_tui.core.session.updates import NameDenied, Update
 from broadcast_tui.tui.bookmark_saver import BookmarkSaver
+from broadcast_tui.tui.draft_saver import DraftSaver
 from broadcast_tui.tui.missing import request_missing
-from broadcast_tui.tui.model.input.lasting_drafts import lasting_drafts
 from broadcast_tui.tui.model.servers import Server
 from broadcast_tui.tui.model.state import Changes
 from broadcast_tui.tui.screens.chat import ChatScreen
@@ -27,8 +26,8 @@ class ConnectedServer(msgspec.Struct, eq=False):
     client: ClientRequests
     tokens: TokenPrompter
     bookmarks: BookmarkSaver
-    drafts: DraftFile | None = None
-    """Where unsent texts are saved; None in a kiosk."""
+    drafts: DraftSaver | None = None
+    """Saves unsent texts; None in a kiosk."""
     screen: ChatScreen | None = None
     """Its screen, which is created when the server is displayed for the first time."""
     denied: NameDenied | None = None
@@ -38,7 +37,12 @@ class ConnectedServer(msgspec.Struct, eq=False):
         """Save the read positions and the unsent texts, before the chat or this connection ends."""
         self.bookmarks.close(self.server.state)
         if self.drafts is not None and self.screen is not None and self.screen.is_ready:
-            self.drafts.save(lasting_drafts(self.screen.unsent))
+            self.drafts.close(self.screen.unsent(at_end=True))
+
+    def save_drafts_soon(self) -> None:
+        """Save the unsent texts once the user stops typing."""
+        if self.drafts is not None and self.screen is not None and self.screen.is_ready:
+            self.drafts.save_soon(self.screen.unsent)
 
     def apply(self, updates: Iterable[Update]) -> Changes:
         """Apply updates to the state and show the changes if the server is displayed."""

@@ -14,6 +14,7 @@ from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.tui.bookmark_saver import BookmarkSaver, load_ignored
 from broadcast_tui.tui.connected_server import ConnectedServer
+from broadcast_tui.tui.draft_saver import DraftSaver
 from broadcast_tui.tui.input_history_file import InputHistoryFile
 from broadcast_tui.tui.keymap import active_key
 from broadcast_tui.tui.model.input.history import InputHistory
@@ -84,7 +85,9 @@ class SavedState:
         )
         self._history.add_server(client.url)
         tokens = TokenPrompter(self._app, credentials)
-        drafts = None if self._is_kiosk else DraftFile(client.url, preferences.path.parent)
+        drafts = None
+        if not self._is_kiosk:
+            drafts = DraftSaver(DraftFile(client.url, preferences.path.parent), self._app.set_timer)
         return ConnectedServer(Server(client.url, state), client, tokens, bookmarks, drafts)
 
     def history_of(self, connected: ConnectedServer) -> InputHistory:

@@ -268,3 +268,18 @@ def test_input_history_file_is_private(ana: Terminal, tmp_path: Path) -> None:
     (file,) = tmp_path.rglob("input-history.jsonl")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text() == '{"room": "lobby", "text": "something"}\n'
+
+
+def test_a_draft_survives_a_kill(
+    ana: Terminal, server: ServerProcess, open_terminal: Open, tmp_path: Path
+) -> None:
+    ana.wait_for("Joined #lobby")
+    ana.type("half a sentence")
+    ana.wait_until(
+        lambda: any("half a sentence" in f.read_text() for f in tmp_path.rglob("drafts.json")), "saved"
+    )
+    ana.signal(signal.SIGKILL)
+    ana.wait_exit()
+    again = open_terminal("chat", server.url, "--name", "ana")
+    again.wait_for("half a sentence")
+    again.enter("/quit")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.chat_app import Chat, chatting
+from tests.support.running import eventually
 
 pytestmark = pytest.mark.app
 
@@ -53,6 +54,28 @@ async def test_drafts_survive_a_crash(tmp_path: Path) -> None:
         await crash()
     async with chatting("ana", home=tmp_path) as chat:
         assert chat.composer.text == "unsent"
+
+
+async def test_drafts_are_saved_while_the_chat_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.tui.draft_saver.IDLE_S", 0.01)
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+
+        async def is_saved(*drafts: dict[str, str]) -> None:
+            await eventually(
+                lambda: (tmp_path / "drafts.json").exists() and list(saved(tmp_path).values()) == [*drafts]  # type: ignore[attr-defined]
+            )
+
+        await chat.type(*"half")
+        await is_saved({"lobby": "half"})
+        await chat.type("enter")
+        await is_saved()
+        await chat.type("up", "!")
+        assert chat.composer.drafts.mode is not None, "an edit"
+        await chat.type("escape")
+        await chat.deliver(chat.client.post("bob", "Lunch?"))
+        await chat.type("alt+up", "r", *"yes")
+        await is_saved({"lobby": "yes"})
+        await quit_chat(chat)
 
 
 async def test_a_draft_is_saved_while_an_entry_of_the_history_is_shown(tmp_path: Path) -> None:

@@ -280,10 +280,12 @@ class ChatScreen(Screen[None]):
     def search_server(self, event: Conversation.SearchRequested) -> None:
         self.context.search.open(event.query)
 
-    @property
-    def unsent(self) -> dict[str, str]:
-        """The unsent texts by room, at the end of the chat."""
-        return self.composer.drafts.collect() if self.query(Composer) else {}
+    def unsent(self, *, at_end: bool = False) -> dict[str, str]:
+        """The unsent texts by room; `at_end`: what drafts cannot contain goes to the history."""
+        if not self.query(Composer):
+            return {}
+        drafts = self.composer.drafts
+        return drafts.finish() if at_end else drafts.texts()
 
     # Rooms
 

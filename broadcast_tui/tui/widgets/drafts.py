@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 from textual.message import Message
 from textual.widgets.text_area import EditHistory
@@ -27,6 +29,12 @@ class Draft(msgspec.Struct):
     @classmethod
     def of(cls, text: str, mode: ComposeMode | None = None) -> Draft:
         return cls(text, location(text, len(text)), EditHistory(*_UNDO), mode)
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether it can be the draft of its room in the next run: a post, or a reply without one before."""
+        is_reply = self.mode is not None and self.mode.kind is ComposeKind.REPLY
+        return self.mode is None or (is_reply and (self.before is None or not self.before.text.strip()))
 
 
 class Drafts:
@@ -67,23 +75,31 @@ class Drafts:
             self._restored = draft.text
             self._show(draft)
 
-    def collect(self) -> dict[str, str]:
-        """The unsent texts by room, at the end of the chat.
+    def texts(self) -> dict[str, str]:
+        """The unsent texts by room, without edits.
 
-        A reply becomes an ordinary draft, because its post may be gone in the next run. What has no room in
-        the input, such as an edit, is stored in the history.
+        A reply becomes an ordinary draft, because its post may be gone in the next run, unless it has set
+        another draft aside.
         """
-        texts: dict[str, str] = {}
-        for room, draft in {**self._elsewhere, self._past.room: self._current()}.items():
-            text, mode = draft.text.rstrip(), draft.mode
-            before = "" if draft.before is None else draft.before.text.rstrip()
-            if mode is None or (mode.kind is ComposeKind.REPLY and not before):
-                texts[room] = self._past.unsent(room, draft.text).rstrip()
-                continue
-            texts[room] = before
-            if text != mode.initial_text:
-                self._past.store(text, room)
+        texts = {room: self._text(room, draft) for room, draft in self._all()}
         return {room: text for room, text in texts.items() if text}
+
+    def finish(self) -> dict[str, str]:
+        """The unsent texts by room, at the end of the chat. Those that have no room go to the history."""
+        for room, draft in self._all():
+            text, mode = draft.text.rstrip(), draft.mode
+            if mode is not None and not draft.is_ordinary and text != mode.initial_text:
+                self._past.store(text, room)
+        return self.texts()
+
+    def _all(self) -> Iterator[tuple[str, Draft]]:
+        """The rooms and their drafts."""
+        yield from {**self._elsewhere, self._past.room: self._current()}.items()
+
+    def _text(self, room: str, draft: Draft) -> str:
+        if draft.is_ordinary:
+            return self._past.unsent(room, draft.text).rstrip()
+        return "" if draft.before is None else draft.before.text.rstrip()
 
     def enter_room(self, room: str) -> None:
         """Show the draft of `room`; the current text becomes the draft of the room before."""
