@@ -10,7 +10,8 @@ from broadcast_tui.tui.terminal.flow_control import ASK
 from tests.e2e.conftest import Open, Other, ServerProcess
 from tests.support.terminal import Terminal, program
 
-CTRL_L, ESCAPE, F1, F8 = "\x0c", "\x1b", "\x1bOP", "\x1b[19~"
+CTRL_L, ESCAPE, F1, F8 = "\x0c", "\x1b[27u", "\x1bOP", "\x1b[19~"
+"""Escape as in the kitty protocol: a lone ESC becomes a key after a delay, in which the program is idle."""
 PAGES = ("\x1b[5~", "\x1b[6~", "\x1b[1;2A", "\x1b[1;2B", ESCAPE)
 WORDS = ("some", "words", "漢字", "https://example.org/a", "é", "`code`", "*bold*", "ana", "word" * 20)
 
