@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 from typing import NamedTuple
 
 from broadcast_tui.tui.terminal.cell_writer import CellWriter
@@ -55,7 +55,7 @@ class SpanOrder:
     def write(self, spans: list[Span], writer: CellWriter) -> None:
         """Write `spans`, which are sorted from the top."""
         if len(spans) <= RUNS_MAX:
-            runs = list(islice((run for span in spans for run in self._runs(span)), RUNS_MAX + 1))
+            runs = [run for span in spans for run in self._runs(span)]
             if len(runs) <= RUNS_MAX:
                 self._write_nearest_first(runs, writer)
                 return
