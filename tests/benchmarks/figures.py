@@ -27,10 +27,9 @@ from tempfile import TemporaryDirectory
 
 from broadcast_tui.server.tls import self_signed
 from tests.benchmarks import http_connections
+from tests.benchmarks.fanout import BENCH, MESSAGES
 from tests.benchmarks.tables import Table, add_write_option
 
-ROOT = Path(__file__).resolve().parents[2]
-BENCH = Path(os.environ.get("BENCH", ROOT.parent / "shared" / "bench"))
 LAB = Path(os.environ.get("LAB", Path.home() / ".cache" / "fanout-lab"))
 PYTHON = str(LAB / "v" / "bin" / "python")
 Row = tuple[str, str]
@@ -121,20 +120,22 @@ def medians(names: Collection[str], repeat: int, measure: Callable[[str], float]
 
 
 def measure_sqlite(repeat: int) -> Iterator[Row]:
-    def rate(name: str) -> float:
-        with serving(name) as (port, _):
-            return load(port, 500, 6_000, 64)["deliveries_per_s"]
+    ratios = []
+    for window, messages in MESSAGES.items():
 
-    found = medians(["sqlite", "project", "unsynced"], repeat, rate)
-    title = "500 connections, window 64"
-    shown = (
-        f"{found['sqlite'] / found['project']:.2f} of the rate ({found['sqlite'] / 1e6:.1f} M deliveries/s)"
-    )
-    yield f"History in SQLite compared with memory, {title}", shown
-    yield (
-        f"Commits synced to the disk compared with unsynced, {title}",
-        (f"{found['sqlite'] / found['unsynced']:.2f} of the rate"),
-    )
+        def rate(name: str, window: int = window, messages: int = messages) -> float:
+            with serving(name) as (port, _):
+                return load(port, 500, messages, window)["deliveries_per_s"]
+
+        found = medians(["sqlite", "project", "unsynced"], repeat, rate)
+        ratios.append((found["sqlite"] / found["project"], found["sqlite"] / found["unsynced"]))
+    windows = f"500 connections, windows {' / '.join(str(window) for window in MESSAGES)}"
+    for title, column in zip(
+        ("History in SQLite compared with memory", "Commits synced to the disk compared with unsynced"),
+        zip(*ratios, strict=True),
+        strict=True,
+    ):
+        yield f"{title}, {windows}", f"{' / '.join(f'{ratio:.2f}' for ratio in column)} of the rate"
 
 
 def measure_latency(repeat: int) -> Iterator[Row]:
