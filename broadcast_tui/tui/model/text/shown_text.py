@@ -31,7 +31,7 @@ from broadcast_tui.tui.model.text.markup import (
     styled_spans,
 )
 from broadcast_tui.tui.model.text.tables import Table, table_at
-from broadcast_tui.tui.model.text.wrapping import Span
+from broadcast_tui.tui.model.text.wrapping import Span, cells_of
 
 
 class Piece(NamedTuple):
@@ -311,8 +311,12 @@ def _offsets(lines: Sequence[str]) -> list[int]:
 
 
 def _quote_marker(line: str) -> int:
-    """Length of the marker of a quoted line; 0 if it is not quoted, or empty without its marker."""
+    """Length of the marker of a quoted line.
+
+    It is 0 if the line is not quoted, empty without its marker, or joined to it by an invisible character.
+    """
     if not line.startswith(">"):
         return 0
     marker = 2 if line.startswith("> ") else 1
-    return marker if line[marker:].strip() else 0
+    text = line[marker:]
+    return marker if text.strip() and marker + cells_of(text) == cells_of(line) else 0

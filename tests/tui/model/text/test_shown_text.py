@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.text.shown_text import shown_text, source_text
 from broadcast_tui.tui.model.text.wrapping import cells_of
 
@@ -33,6 +34,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
         (r"¯\_ \_/¯", "¯_ _/¯"),
         ("> quoted\nme", "quoted\nme"),
         (">", ">"),
+        (">\u200da", ">\u200da"),
         ("```py\na\n```\nb", "a\nb"),
         ("see\n```\na\nb", "see\na\nb"),
         ("```\n```", "```\n```"),
@@ -82,7 +84,7 @@ def test_every_shown_character_is_found_in_the_written_text(written: str, quotes
 
 @given(TEXTS)
 def test_a_line_is_never_wider_than_it_was_written(written: str) -> None:
-    line = written.replace("\n", " ")
+    line = visible_line(written)
     shown = shown_text(line, tables_within=200)
     assert "\n" not in shown.text
     assert cells_of(shown.text) + shown.quotes.get(0, 0) <= cells_of(line)
