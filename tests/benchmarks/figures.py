@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.server.tls import self_signed
 from tests.benchmarks import http_connections
 from tests.benchmarks.fanout import BENCH, MESSAGES
@@ -95,9 +96,12 @@ def serving(name: str) -> Iterator[tuple[int, int]]:
                 server.kill()
 
 
-def load(port: int, clients: int, messages: int, window: int, rate: float = 0) -> dict[str, float]:
-    """One run of the load generator on core 1."""
-    words = [str(word) for word in (LAB / "fanload", port, clients, messages, 64, window, rate, "", "/")]
+def load(
+    port: int, clients: int, messages: int, window: int, rate: float = 0, *, hello: str = "", path: str = "/"
+) -> dict[str, float]:
+    """One run of the load generator on core 1; each connection begins with the frame `hello`."""
+    options = (LAB / "fanload", port, clients, messages, 64, window, rate, hello, path)
+    words = [str(option) for option in options]
     done = subprocess.run(["taskset", "-c", "1", *words], capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout)
     return result
@@ -164,6 +168,22 @@ def measure_many(repeat: int) -> Iterator[Row]:
     found = medians(["project", "ws.broadcast"], repeat, rate)
     ratio = found["project"] / found["ws.broadcast"]
     yield "8,000 connections, window 8", f"{ratio:.1f} times `websockets.broadcast`"
+
+
+def measure_rooms(repeat: int) -> Iterator[Row]:
+    """The generator sends plain requests; the rest of its request line becomes a header of no meaning."""
+    path = f"/ HTTP/1.1\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\nX-Rest: "
+    rooms = {"one": ["lobby"], "two": ["lobby", "dev"]}
+
+    def rate(name: str) -> float:
+        entered = [{"room": room} for room in rooms[name]]
+        hello = json.dumps({"type": "hello", "name": "u%d", "rooms": entered})
+        with serving("project") as (port, _):
+            return load(port, 500, MESSAGES[8], 8, hello=hello, path=path)["deliveries_per_s"]
+
+    found = medians(rooms, repeat, rate)
+    title = "Connections in two rooms compared with one, 500 connections, window 8"
+    yield title, f"{found['two'] / found['one']:.2f} of the rate"
 
 
 def measure_memory(_repeat: int) -> Iterator[Row]:
@@ -241,6 +261,7 @@ MEASURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "sqlite": measure_sqlite,
     "latency": measure_latency,
     "many": measure_many,
+    "rooms": measure_rooms,
     "memory": measure_memory,
     "start": measure_start,
     "joins": measure_joins,
