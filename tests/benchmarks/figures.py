@@ -278,6 +278,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="runs a median is taken of")
     add_write_option(parser)
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what pip installs has its bytecode
     table = Table("server", "Measurement", "Result")
     for name in options.names or MEASURES:
         for row in MEASURES[name](options.repeat):

@@ -394,6 +394,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="runs a median is taken of")
     add_write_option(parser)
     arguments = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what pip installs has its bytecode
     cells = {name: measure(name, arguments.programs, arguments.repeat) for name in arguments.only}
     rows = table(cells, arguments.programs)
     if arguments.write:
