@@ -101,9 +101,18 @@ def test_a_pass_waits_for_as_many_posts_as_the_last_one_had() -> None:
     assert world.begun == [room]
 
 
-@pytest.mark.parametrize(("connections", "wait_s"), [(100, 100 * DELIVERY_S), (5_000, WAIT_MAX_S)])
-def test_the_wait_is_as_long_as_the_last_pass_within_a_limit(connections: int, wait_s: float) -> None:
-    world, room = World(), FakeRoom(connections)
+@pytest.mark.parametrize(
+    ("connections", "is_storing", "wait_s"),
+    [
+        (100, False, 100 * DELIVERY_S),
+        (5_000, False, WAIT_MAX_S),
+        (100, True, STORING_WAIT_MAX_S),
+    ],
+)
+def test_the_wait_is_as_long_as_the_last_pass_within_a_limit_or_longer_while_posts_are_stored(
+    connections: int, is_storing: bool, wait_s: float
+) -> None:
+    world, room = World(is_storing=is_storing), FakeRoom(connections)
     world.write_posts(room, 3)
     world.post(room)
     world.now += 0.9 * wait_s
@@ -115,18 +124,6 @@ def test_the_wait_is_as_long_as_the_last_pass_within_a_limit(connections: int, w
     world.post(room)  # as many as in the pass before
     world.finish()
     assert world.begun == [room, room]
-
-
-def test_the_wait_is_longer_while_posts_are_stored() -> None:
-    world, room = World(is_storing=True), FakeRoom(100)
-    world.write_posts(room, 3)
-    world.post(room)
-    world.now += 0.9 * STORING_WAIT_MAX_S
-    world.passes.write()
-    assert world.begun == []
-    world.now += 0.2 * STORING_WAIT_MAX_S
-    world.finish()
-    assert world.begun == [room]
 
 
 def test_other_rooms_do_not_wait() -> None:

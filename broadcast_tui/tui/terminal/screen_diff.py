@@ -18,7 +18,7 @@ are written again after an absolute cursor move, and the rest of the row is in t
 terminal draws the cluster wider or narrower.
 
 The pen stays as the last frame left it: the next one often needs the same colors, and to set two of 24 bits
-takes more bytes than the echo of a key. So whoever leaves the screen to others has to reset the pen.
+takes more bytes than the echo of a key. So code that leaves the screen to others has to reset the pen.
 
 Invariants: autowrap is off, and between frames the pen is not within a link. A cell whose style is unknown
 never counts as up to date.
