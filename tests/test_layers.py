@@ -127,6 +127,17 @@ def test_only_a_client_that_connects_loads_websockets() -> None:
     assert "websockets" not in loaded_by("import broadcast_tui.client.client, broadcast_tui.tui.app")
 
 
+def test_an_invite_of_a_chat_loads_no_server() -> None:
+    """A chat in an empty room makes one at once."""
+    code = (
+        "import sys; from broadcast_tui.cli.chat_invites import make_invite;"
+        "make_invite('ws://localhost:1', 'lobby', '');"
+        "print(*{'cyclopts', 'segno', 'broadcast_tui.server'} & {*sys.modules})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+
+
 def test_the_first_screen_loads_no_dialogs() -> None:
     code = (
         "import sys, broadcast_tui.tui.app; from broadcast_tui.tui.preload import MODULES;"

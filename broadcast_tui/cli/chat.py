@@ -329,6 +329,6 @@ def _fixed_settings(theme: str) -> dict[str, Fixed]:
 
 def _make_invite(url: str, room: str, name: str) -> Invite:
     """As `make_invite`, which is loaded on the first use."""
-    from broadcast_tui.cli.invite import make_invite
+    from broadcast_tui.cli.chat_invites import make_invite
 
     return make_invite(url, room, name)

@@ -37,7 +37,7 @@ from broadcast_tui.cli.diagnosis.terminal import (
 )
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import Connection
-from broadcast_tui.cli.security import data_path
+from broadcast_tui.cli.server_info import data_path
 from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.storage.preferences import state_dir

@@ -12,8 +12,8 @@ from cyclopts import App, Parameter
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import ServerPort
-from broadcast_tui.cli.security import data_path, hooks_path
-from broadcast_tui.cli.server_info import ServerInfo, choose_port
+from broadcast_tui.cli.security import hooks_path
+from broadcast_tui.cli.server_info import ServerInfo, choose_port, data_path
 from broadcast_tui.cli.token import expiry, open_token_store, validity
 from broadcast_tui.core.errors import InvalidNameError, RequestError
 from broadcast_tui.core.protocol.handshake import websocket_url

@@ -6,15 +6,11 @@ import sys
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import ServerPort
-from broadcast_tui.cli.security import data_path
-from broadcast_tui.cli.server_info import ServerInfo, check_host, find_server
+from broadcast_tui.cli.server_info import check_host, data_path, find_server
 from broadcast_tui.cli.token import create_token, open_token_store
-from broadcast_tui.client.address import DEFAULT_PORT, parse_address
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.names import DEFAULT_ROOM, check_room
-from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.qr_code import qr_lines
-from broadcast_tui.tui.invites import LOCAL_ONLY, Invite, link_to
 
 
 def invite(
@@ -72,33 +68,3 @@ def invite(
 def qr_invite(link: str) -> list[str]:
     """Lines with a link and its QR code, for standard output."""
     return [link, *qr_lines(link, colors=sys.stdout.isatty())]
-
-
-def make_invite(url: str, room: str, name: str) -> Invite:
-    """An invite to a room of the server at `url`, with a new token for `name` unless that is empty.
-
-    Tokens are created for a server that this user has started on this machine.
-
-    Raises:
-        UsageError, BroadcastError: The token cannot be created.
-    """
-    address = parse_address(url)
-    info = ServerInfo.load(data_path(), address.port)
-    if info is None or not (address.is_local or address.host == info.host):
-        if name:
-            raise UsageError("Create tokens on the server's machine: broadcast-tui invite --token NAME --qr")
-        return link_to(url, room)
-    secret, note = "", "A token is required to join. /invite NAME creates one." if info.needs_token else ""
-    if name:
-        store = open_token_store(info.tokens, report=_ignore)
-        secret, entry = create_token(store, name, None, "", report=_ignore)
-        note = f"This link contains the token of {entry.name}. Show it to nobody else."
-    if is_loopback_host(info.host):
-        port_option = "" if info.port == DEFAULT_PORT else f" --port {info.port}"
-        others = f"For others, restart it with: broadcast-tui serve --host 0.0.0.0{port_option}"
-        note = f"{note} {LOCAL_ONLY} {others}".strip()
-    return Invite(info.address(room=room, token=secret).link, note)
-
-
-def _ignore(_text: str) -> None:
-    """Do not print: the terminal belongs to the chat."""

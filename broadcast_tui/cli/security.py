@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 from broadcast_tui.cli.errors import UsageError
-from broadcast_tui.cli.server_info import ServerInfo
+from broadcast_tui.cli.server_info import ServerInfo, data_path
 from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.hook_store import Hooks, HookStore
@@ -25,11 +23,6 @@ from broadcast_tui.server.token_store import Tokens, TokenStore
 
 Auth = Literal["open", "token"]
 Tls = Literal["off", "self-signed"]
-
-
-def data_path() -> Path:
-    """Directory for the data of this user's servers."""
-    return platformdirs.user_data_path("broadcast-tui", appauthor=False)
 
 
 def tokens_path(given: str) -> Path:

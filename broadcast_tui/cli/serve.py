@@ -19,14 +19,14 @@ from broadcast_tui.cli.logs import LogFormat, LogLevel, flush_logs, set_level, s
 from broadcast_tui.cli.option_types import Count, Delay, Port, Rate, Text
 from broadcast_tui.cli.redis_location import password_warning
 from broadcast_tui.cli.reload import Coalescer, Load, Options, Reloader, read_options
-from broadcast_tui.cli.security import Auth, Security, Tls, data_path, network_host
+from broadcast_tui.cli.security import Auth, Security, Tls, network_host
 from broadcast_tui.cli.serve_options import (
     AdmissionOptions,
     ConnectionOptions,
     ServerOptions,
     protocol_limits,
 )
-from broadcast_tui.cli.server_info import ServerInfo, check_host
+from broadcast_tui.cli.server_info import ServerInfo, check_host, data_path
 from broadcast_tui.cli.stdio import ControllingTerminal, print_safely, redirect_to_devnull
 from broadcast_tui.core.errors import BroadcastError, CloseCode, EngineError
 from broadcast_tui.core.limits import AdmissionLimits

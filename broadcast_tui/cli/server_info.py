@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import msgspec
+import platformdirs
 
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.client.address import DEFAULT_PORT, Address
@@ -17,6 +18,11 @@ from broadcast_tui.private_file import write_private
 KNOWN_MAX = 10
 """Maximum number of servers to look for."""
 ANSWER_S = 0.5
+
+
+def data_path() -> Path:
+    """Directory for the data of this user's servers."""
+    return platformdirs.user_data_path("broadcast-tui", appauthor=False)
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from cyclopts import App, Parameter
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import ServerPort
-from broadcast_tui.cli.security import data_path, tokens_path
-from broadcast_tui.cli.server_info import ServerInfo, check_host, find_server
+from broadcast_tui.cli.security import tokens_path
+from broadcast_tui.cli.server_info import ServerInfo, check_host, data_path, find_server
 from broadcast_tui.client.address import Address
 from broadcast_tui.core.clock import parse_duration
 from broadcast_tui.core.errors import InvalidNameError

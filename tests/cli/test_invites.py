@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from broadcast_tui.cli.chat_invites import make_invite
 from broadcast_tui.cli.errors import UsageError
-from broadcast_tui.cli.invite import make_invite
 from broadcast_tui.cli.security import network_host
 from broadcast_tui.cli.server_info import ServerInfo, choose_port
 from broadcast_tui.cli.token import create, list_tokens, revoke
@@ -31,7 +31,7 @@ PIN = "sha256:" + "A" * 43
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data directory of this user's servers."""
-    monkeypatch.setattr("broadcast_tui.cli.invite.data_path", lambda: tmp_path)
+    monkeypatch.setattr("broadcast_tui.cli.chat_invites.data_path", lambda: tmp_path)
     return tmp_path
 
 

@@ -50,6 +50,7 @@ PRELOADED = (
     "broadcast_tui.cli.tail",
     "broadcast_tui.cli.token",
     "broadcast_tui.cli.invite",
+    "broadcast_tui.cli.chat_invites",
     "broadcast_tui.cli.cluster",
     "broadcast_tui.cli.forget",
     "broadcast_tui.cli.config",
