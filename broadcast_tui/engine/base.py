@@ -17,7 +17,7 @@ Every engine passes tests/engine/test_contract.py and test_notes_contract.py, wh
   `search` nor in files, once what the engine does in the background has caught up.
 - A reply gets the `root` of the post that it is about, or that post itself; the reply to a post that is not
   stored is an ordinary post.
-- `tail` yields each entry appended after `start` once, in order within its room, soon after `append`.
+- `new_entries` gets each entry appended after `start` once, in order within its room, soon after `append`.
 - `first_seq`, `last_seq` and `epoch_of` return at once, and include every completed `append`.
 - An engine that is shared by several nodes may append a batch in parts, each of which is atomic. The entries
   of a part that was not appended have results with a temporary error.
@@ -27,12 +27,12 @@ A cancelled `read` or `search` stops soon, or never starts if it is still queued
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.notes import Entry, LogEvent, NewEntry
+from broadcast_tui.core.notes import Entry, NewEntry
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine.dedup import DedupCache
@@ -134,7 +134,11 @@ class Engine(Protocol):
 
     @property
     def new_entries(self) -> Tail:
-        """The queue that `tail` follows."""
+        """The entries appended after `start`, for one reader; it ends after `close`.
+
+        A shared engine adds the entries that it has appended itself, and those of others in open rooms; it
+        adds a `Fork` before the first entry of another epoch.
+        """
         ...
 
     @property
@@ -156,7 +160,7 @@ class Engine(Protocol):
         ...
 
     async def close(self) -> None:
-        """Store everything that has been appended, and end `tail`."""
+        """Store everything that has been appended, and end `new_entries`."""
         ...
 
     async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
@@ -199,13 +203,5 @@ class Engine(Protocol):
 
         Words match prefixes of words, without regard to case and accents. Of more than 8 words, the longest
         count. Raises EngineError, and SearchTooCostlyError if the search exceeds `SEARCH_TIME_LIMIT_S`.
-        """
-        ...
-
-    def tail(self) -> AsyncIterator[list[LogEvent]]:
-        """Non-empty batches of new entries, for one reader; ends after `close`.
-
-        A shared engine yields the entries that it has appended itself, and those of others in open rooms; it
-        yields a `Fork` before the first entry of another epoch.
         """
         ...

@@ -10,13 +10,13 @@ import itertools
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.notes import Entry, LogEvent, NewEntry, Note, first_fitting
+from broadcast_tui.core.notes import Entry, NewEntry, Note, first_fitting
 from broadcast_tui.core.post import AppendResult, Position, Post
 from broadcast_tui.core.post_state import NO_STATE, PostState
 from broadcast_tui.core.ring import RingBuffer
@@ -244,9 +244,6 @@ class MemoryEngine:
             entries = found.after(root - 1) if root else found.before(stop, stop)
             newest_first = reversed(_thread(entries, root, stop))
             return (await search_posts(newest_first, query, limit, self._search_clock))[::-1]
-
-    def tail(self) -> AsyncIterator[list[LogEvent]]:
-        return self.new_entries.follow()
 
 
 class _Batch:

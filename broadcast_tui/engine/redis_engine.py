@@ -12,7 +12,7 @@ import contextlib
 import logging
 import secrets
 from bisect import bisect_left, insort
-from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -144,9 +144,6 @@ class RedisEngine:
     @property
     def dedup(self) -> DedupCache:
         return self._dedup
-
-    def tail(self) -> AsyncIterator[list[LogEvent]]:
-        return self._tail.follow()
 
     # -- life
 

@@ -16,7 +16,7 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
-from broadcast_tui.core.notes import Entry, LogEvent, NewEntry
+from broadcast_tui.core.notes import Entry, NewEntry
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 from broadcast_tui.engine.applying import apply_entry
 from broadcast_tui.engine.base import OpenAsk, PendingSummary
@@ -474,9 +474,6 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
-    def tail(self) -> AsyncIterator[list[LogEvent]]:
-        return self.new_entries.follow()
-
     # -- retention
 
     async def _trim_periodically(self) -> None:
@@ -563,10 +560,6 @@ class SqliteEngine:
             first, last = self._heads.get(name, (1, 0))
             if first > last:
                 self._heads.pop(name, None)
-
-    async def set_retention(self, keep_days: float, keep_posts: int) -> None:
-        """Change how much is kept; the next pass deletes what exceeds it."""
-        await self._in_thread(lambda: self._retention.set_limits(keep_days, keep_posts))
 
     async def trim(self, now: datetime, *, by_age: bool = True) -> bool:
         """Delete some posts that exceed the retention at `now`; returns whether there may be more.

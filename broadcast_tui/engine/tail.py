@@ -1,9 +1,9 @@
-"""The queue of new entries between an engine and the reader of its tail."""
+"""The queue of new entries between an engine and their reader."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from broadcast_tui.core.notes import LogEvent
 
@@ -30,7 +30,7 @@ class Tail:
             self._wake.set()
 
     def close(self) -> None:
-        """End `wait` and `follow` after the entries that have already been added."""
+        """End `wait` after the entries that have already been added."""
         self._closed = True
         self._wake.set()
 
@@ -46,8 +46,3 @@ class Tail:
         taken = self.entries[:limit]
         del self.entries[:limit]
         return taken
-
-    async def follow(self) -> AsyncIterator[list[LogEvent]]:
-        """Yield all entries in non-empty batches; ends after `close`."""
-        while await self.wait():
-            yield self.take()

@@ -6,11 +6,11 @@ share one tail. A batch without such rooms is passed on unchanged.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.names import DEFAULT_ROOM, VOLATILE_SIGN
-from broadcast_tui.core.notes import Entry, LogEvent, NewEntry
+from broadcast_tui.core.notes import Entry, NewEntry
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.engine.base import Engine, OpenAsk, PendingSummary
 from broadcast_tui.engine.dedup import DedupCache
@@ -150,6 +150,3 @@ class VolatileRoomsEngine:
         self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
     ) -> list[Post]:
         return await self._engine_of(room).search(room, query, before=before, limit=limit, root=root)
-
-    def tail(self) -> AsyncIterator[list[LogEvent]]:
-        return self._durable.tail()

@@ -290,8 +290,8 @@ async def _append(location: str, path: Path, size: int, batches: int) -> float:
 
 
 async def _follow(engine: Engine) -> None:
-    async for _ in engine.tail():
-        pass
+    while await engine.new_entries.wait():
+        engine.new_entries.take()
 
 
 def measure_single(options: Options, table: Table) -> None:

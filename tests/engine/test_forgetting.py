@@ -20,6 +20,7 @@ from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server.log_reads import read_log
 from tests.support.entries import texts_of
 from tests.support.hub_pair import Wire, read_frames
+from tests.support.retention import trim_to
 from tests.support.running import eventually
 
 AT = datetime(2025, 8, 30, 10, 30, tzinfo=UTC)
@@ -70,10 +71,7 @@ async def post(engine: Opened, room: str, count: int = 1) -> list[int]:
 async def delete_posts(engine: Opened) -> None:
     """Delete all posts, by the means of the engine."""
     if isinstance(engine, SqliteEngine):
-        await engine.set_retention(1.0, 0)
-        while await engine.trim(AT + timedelta(days=2)):
-            pass
-        await engine.set_retention(0.0, 0)
+        await trim_to(engine, keep_days=1.0, now=AT + timedelta(days=2))
     elif not isinstance(engine, NoHistoryEngine):
         await engine.append([NewPost("filler", "ana", "x" * 10_000, AT)])
     await eventually(lambda: engine.room_names() in ([], ["filler"]))

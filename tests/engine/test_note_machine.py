@@ -28,6 +28,7 @@ from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_state_machine import TimedLog
 from tests.support.entries import comparable, entry_tail, posts_of
+from tests.support.retention import trim_to
 
 T = TypeVar("T")
 
@@ -161,7 +162,7 @@ class NoteMachine(RuleBasedStateMachine):
     @rule(keep=st.integers(1, 15))
     def trim(self, keep: int) -> None:
         assert isinstance(self.engine, SqliteEngine)
-        self.run(_trim(self.engine, keep))
+        self.run(trim_to(self.engine, keep_posts=keep))
         for room in ROOMS:
             self.log.trim(room, max(self.log.first_seq(room) - 1, self.log.last_seq(room) - keep))
 
@@ -249,13 +250,6 @@ class NoteMachine(RuleBasedStateMachine):
 async def next_entries(tail: AsyncIterator[list[Entry]]) -> list[Entry]:
     async with asyncio.timeout(20.0):
         return await anext(tail, [])
-
-
-async def _trim(engine: SqliteEngine, keep: int) -> None:
-    await engine.set_retention(0, keep)
-    while await engine.trim(datetime.now(UTC)):
-        pass
-    await engine.set_retention(0, 0)
 
 
 class MemoryMachine(NoteMachine):

@@ -172,7 +172,8 @@ async def test_what_was_not_announced_is_announced_by_servers_of_the_copy(
         await engine.append([NewNote("lobby", 1, NoteKind.REACT, "ben", AT, text="x", on=True)])
     await copy(source, redis_url)
     async with open_engine(redis_url, rooms=["lobby"]) as engine:
-        events = await anext(engine.tail())
+        assert await engine.new_entries.wait()
+        events = engine.new_entries.take()
         assert [(event.position.seq, event.kind) for event in events if isinstance(event, Note)] == [
             (2, NoteKind.REACT)
         ]

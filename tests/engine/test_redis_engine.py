@@ -20,7 +20,7 @@ from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.redis_engine import RedisEngine
 from broadcast_tui.engine.redis_room import NewEntries, RoomLog
 from broadcast_tui.engine.redis_rows import Head
-from tests.support.entries import texts_of
+from tests.support.entries import event_tail, texts_of
 from tests.support.redis_engines import open_engine
 from tests.support.redis_server import (
     ALWAYS,
@@ -53,14 +53,14 @@ def question() -> NewPost:
 
 
 class Reader:
-    """What the tail of an engine yields."""
+    """The new entries of an engine, and forks."""
 
     def __init__(self, engine: Engine) -> None:
         self.events: list[LogEvent] = []
         self._task = asyncio.ensure_future(self._follow(engine))
 
     async def _follow(self, engine: Engine) -> None:
-        async for events in engine.tail():
+        async for events in event_tail(engine):
             self.events += events
 
     @property

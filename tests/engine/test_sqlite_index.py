@@ -17,6 +17,7 @@ from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.engine.sqlite_index import BUILD_POSTS, ROOM_TOKENS, index_text, room_token
 from broadcast_tui.engine.sqlite_schema import APPLICATION_ID
 from tests.support.engines import opened
+from tests.support.retention import trim_to
 from tests.support.running import eventually
 
 VERSION_1 = (
@@ -152,9 +153,7 @@ async def test_posts_that_are_not_indexed_yet_can_be_deleted(path: Path, paused:
     await asyncio.to_thread(version_1, path)
     async with opened(path) as engine:
         await engine._in_thread(engine._search_index.step)
-        await engine.set_retention(0, COUNT // 2)
-        while await engine.trim(datetime.now(UTC)):
-            pass
+        await trim_to(engine, keep_posts=COUNT // 2)
         paused.set()
         await eventually(lambda: is_complete(engine))
         assert await found(engine, "tea") == list(range(COUNT // 2 + 1, COUNT + 1))

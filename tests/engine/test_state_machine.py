@@ -36,6 +36,7 @@ from tests.support.entries import comparable, entry_tail, posts_of
 from tests.support.history_check import Gap, History, Publisher, Reader, Seen, faults
 from tests.support.hub_pair import User, Wire, World, read_frames
 from tests.support.model_log import ModelLog
+from tests.support.retention import trim_to
 
 T = TypeVar("T")
 
@@ -145,9 +146,7 @@ class EngineWorld(World):
     def trim(self, keep: int) -> None:
         """Forget all but the newest posts of each room; in memory that happens by itself."""
         if isinstance(self.engine, SqliteEngine):
-            self.run(self.engine.set_retention(0, keep))
-            self.run(_trim(self.engine))
-            self.run(self.engine.set_retention(0, 0))
+            self.run(trim_to(self.engine, keep_posts=keep))
         for room, entries in self.log.entries.items():
             self.log.trim(room, max(self.log.first_seq(room) - 1, len(entries) - keep))
 
@@ -220,11 +219,6 @@ async def _next(tail: AsyncIterator[list[Entry]]) -> list[Entry]:
     """The next batch; empty at the end."""
     async with asyncio.timeout(20.0):
         return await anext(tail, [])
-
-
-async def _trim(engine: SqliteEngine) -> None:
-    while await engine.trim(datetime.now(UTC)):
-        pass
 
 
 class LogMachine(RuleBasedStateMachine):

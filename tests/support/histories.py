@@ -18,6 +18,7 @@ from broadcast_tui.engine import memory_search, sqlite
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_note_machine import entries
+from tests.support.retention import trim_to
 from tests.support.running import PATIENCE_S
 
 ROOMS = ("lobby", "dev", "@ana+ben", "büro")
@@ -61,9 +62,7 @@ async def hold(engine: Engine, chat: Chat) -> None:
     for room, topic in chat.topics.items():
         await engine.set_topic(room, topic)
     if chat.keep_posts and isinstance(engine, SqliteEngine):
-        await engine.set_retention(0, chat.keep_posts)
-        while await engine.trim(datetime.now(UTC)):
-            pass
+        await trim_to(engine, keep_posts=chat.keep_posts)
 
 
 async def append_posts(engine: Engine, room: str, *texts: str, at: datetime = AT) -> None:

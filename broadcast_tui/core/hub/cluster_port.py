@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.cluster import (
-    ClaimName,
     Cluster,
     Member,
     Person,
@@ -109,10 +108,6 @@ class ClusterPort:
     def uses_name(self, key: str) -> bool:
         """Whether a connection of this node has the name with this skeleton."""
         return bool(self._names.connections(key))
-
-    def held_names(self) -> list[ClaimName]:
-        """The names of connections of this node, as claims, to make them again after an outage."""
-        return self._names.held()
 
     def names_lost(self, keys: Sequence[str], when: Instant) -> None:
         """Close the connections with names that another owner has claimed on another node."""

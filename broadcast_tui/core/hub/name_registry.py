@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError
-from broadcast_tui.core.hub.cluster import ClaimName, ReleasedName
+from broadcast_tui.core.hub.cluster import ReleasedName
 from broadcast_tui.core.hub.presence import AwayState, away_order
 from broadcast_tui.core.limits import SharedLimits
 
@@ -115,12 +115,6 @@ class NameRegistry:
         holder = self._holders.pop(key, None)
         self._forget_away(key)
         return holder.peers if holder is not None else ()
-
-    def held(self) -> list[ClaimName]:
-        """The names that have connections, as claims."""
-        return [
-            ClaimName(key, holder.name, holder.owner) for key, holder in self._holders.items() if holder.peers
-        ]
 
     def connections(self, key: str) -> Collection[int]:
         """The connections of the person with a name. Do not modify it."""

@@ -69,11 +69,6 @@ class TerminalRenderer:
         """Whether the terminal supports synchronized output."""
         self._retry: asyncio.TimerHandle | None = None
 
-    @property
-    def works(self) -> bool:
-        """Whether this renderer writes the screen rather than Textual."""
-        return self._works
-
     def show(self, update: object) -> bool:
         """Show an update of the compositor; returns false if Textual has to write it."""
         driver = driver_of(self._app)

@@ -125,7 +125,7 @@ async def test_both_show_the_same_after_random_actions(screens: Screens, seed: i
     async with chatting("ana", "bob", "漢") as chat:
         for _ in range(ACTION_COUNT):
             await act(chat, dice)
-        assert chat.app._renderer.works
+        assert chat.app._renderer._works
     assert screens.frames > ACTION_COUNT
 
 
@@ -195,7 +195,7 @@ async def test_textual_writes_itself_if_it_is_not_as_expected(
         chat.app.refresh()
         await chat.pilot.pause()
         assert not chat.app._renderer.show(chat.app.screen._compositor.render_full_update())
-        assert not chat.app._renderer.works
+        assert not chat.app._renderer._works
 
 
 def test_an_environment_variable_disables_the_renderer() -> None:
