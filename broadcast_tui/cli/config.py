@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from broadcast_tui.cli.settings import (
     read_toml,
     suggest,
 )
+from broadcast_tui.cli.stdio import print_message
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.redaction import redact_userinfo
 from broadcast_tui.core.text import log_safe
@@ -178,4 +178,4 @@ def _warn_of_clashes(own: Mapping[str, str]) -> None:
 
     for clash in clashes(own):
         text = f"{USER_CONFIG.file}: [keys] {clash}: the binding nearer to the focus wins."
-        print(f"broadcast-tui: {log_safe(text, 400)}", file=sys.stderr)
+        print_message(log_safe(text, 400))

@@ -11,7 +11,7 @@ from cyclopts import App
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.redis_location import password_warning
-from broadcast_tui.cli.stdio import print_safely
+from broadcast_tui.cli.stdio import print_message, print_safely
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.engine.copying import CopyResult, HistoryCopy, StoredHistory, copy_history
 from broadcast_tui.engine.registry import check_location, engine_for, public_location
@@ -43,7 +43,7 @@ def copy(source: str, target: str, /) -> int:
             raise UsageError(str(error)) from error
         except KeyboardInterrupt:
             progress.clear()
-            print_safely("broadcast-tui: Interrupted. Run the same command to continue.", sys.stderr)
+            print_message("Interrupted. Run the same command to continue.")
             raise
     messages = f"{result.posts:,} {'message' if result.posts == 1 else 'messages'}"
     rooms = f"{result.rooms:,} {'room' if result.rooms == 1 else 'rooms'}"

@@ -15,6 +15,7 @@ from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice, prompt_address
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.cli.login_name import login_name, system_user
+from broadcast_tui.cli.stdio import print_message
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.storage.install_secret import load_secret
@@ -171,5 +172,5 @@ async def connect(client: BroadcastClient, timeout_s: float) -> None:
 
 def print_error(reason: str, status: int) -> int:
     """Print an error on standard error; returns `status`."""
-    print(f"broadcast-tui: {visible_line(reason)}", file=sys.stderr)
+    print_message(visible_line(reason))
     return status

@@ -10,7 +10,7 @@ from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode
 from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address
-from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed
+from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed, print_message
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.export.json_lines import json_line
 from broadcast_tui.core.notes import Note
@@ -97,11 +97,11 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
                 lines += [json_line(note_event_of(note))] if as_json else _note_lines(note)
             case GapFound(reason=reason, count=count):
                 number = "Some" if count is None else str(count)
-                print(f"broadcast-tui: {number} post(s) missing here ({reason}).", file=sys.stderr)
+                print_message(f"{number} post(s) missing here ({reason}).")
             case Withdrawn(count=count) if count:
-                print(f"broadcast-tui: The server has lost the last {count} post(s).", file=sys.stderr)
+                print_message(f"The server has lost the last {count} post(s).")
             case Noticed(text=text, error=True):
-                print(f"broadcast-tui: {visible_line(text)}", file=sys.stderr)
+                print_message(visible_line(text))
             case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, cause=cause):
                 return print_error(add_advice(reason, cause), ExitCode.UNREACHABLE)
     if lines:

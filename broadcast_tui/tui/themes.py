@@ -15,7 +15,9 @@ _MUTED = {"text-disabled": "auto 60%"}
 """Placeholders must be readable too; Textual makes them weaker."""
 _HIGH_CONTRAST_MUTED = {"text-muted": "auto 85%", "text-disabled": "auto 85%"}
 
-MUTED = "$foreground 78%"
+MUTED_SHARE = 0.78
+"""Share of the text color in less important text."""
+MUTED = f"$foreground {MUTED_SHARE:.0%}"
 """Less important text in a `Content`, where Textual 8.2 draws `$text-muted` at full strength."""
 
 

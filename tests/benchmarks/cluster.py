@@ -36,11 +36,11 @@ from broadcast_tui.core.post import NewPost
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.registry import StorageOptions, engine_for
 from tests.benchmarks import cluster_members
-from tests.benchmarks.figures import LAB, greeted, medians, resident_kb
-from tests.benchmarks.http_connections import processor_s
-from tests.benchmarks.tables import Table, add_write_option
+from tests.benchmarks.figures import LAB, greeted, medians
+from tests.benchmarks.tables import Table, parse_options
 from tests.support.plain import V1
 from tests.support.ports import unused_port
+from tests.support.process_cost import processor_s, resident_bytes
 from tests.support.redis_server import EVERYSEC, RedisServer
 
 PROGRAM = Path(sys.executable).parent / "broadcast-tui"
@@ -314,7 +314,7 @@ def measure_single(options: Options, table: Table) -> None:
         with serving("memory", programs[which]) as running:
             connections = [greeted(running.port) for _ in range(1_000)]
             time.sleep(1)
-            found = resident_kb(running.process_ids[0]) / 1_000
+            found = resident_bytes(running.process_ids[0]) / 1024 / 1_000
             for connection in connections:
                 connection.close()
             return found
@@ -367,8 +367,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=20_000)
     parser.add_argument("--rooms", type=int, default=200)
     parser.add_argument("--nodes", type=int, default=20)
-    add_write_option(parser)
-    given = parser.parse_args()
+    given = parse_options(parser)
     options = Options(given.repeat, given.baseline, given.members, given.rooms, given.nodes)
     table = Table("cluster", "Measurement", "Result")
     for name in given.measures or MEASURES:

@@ -23,7 +23,7 @@ from broadcast_tui.redis_settings import read_location
 from broadcast_tui.server.cluster.link import ClusterLink
 from broadcast_tui.server.cluster.redis_link import RedisLink
 from broadcast_tui.server.runner import HubRunner
-from tests.benchmarks.figures import resident_kb
+from tests.support.process_cost import resident_bytes
 from tests.support.redis_server import RedisServer
 
 UNLIMITED = Limits(message_rate=0, message_burst=0)
@@ -187,13 +187,13 @@ async def measure(cluster: SimulatedCluster, members: int, rooms: int, spread: i
         async with slots:
             await cluster.join(spread * 10_000_000 + number, *place(number))
 
-    redis_before, own_before = cluster.redis_bytes(), resident_kb(os.getpid())
+    redis_before, own_before = cluster.redis_bytes(), resident_bytes(os.getpid())
     started = time.perf_counter()
     await asyncio.gather(*(join(number) for number in range(members)))
     took_s = time.perf_counter() - started
     await cluster.quiet()
     redis_bytes = (cluster.redis_bytes() - redis_before) / members
-    own_bytes = (resident_kb(os.getpid()) - own_before) * 1024 / members
+    own_bytes = (resident_bytes(os.getpid()) - own_before) / members
     idle = cluster.counts()
     await asyncio.sleep(QUIET_S)
     before = cluster.counts()

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from tests.benchmarks.tables import Table, add_write_option
+from tests.benchmarks.tables import Table, parse_options
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = Path(os.environ.get("BENCH", ROOT.parent / "shared" / "bench"))
@@ -101,8 +101,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=500)
     parser.add_argument("--windows", type=int, nargs="+", default=list(MESSAGES))
     parser.add_argument("--repeat", type=int, default=5, help="runs a median is taken of")
-    add_write_option(parser)
-    arguments = parser.parse_args()
+    arguments = parse_options(parser)
     tables = []
     if arguments.only != "grid":
         tables.append(compare_peers(arguments.clients, arguments.windows, arguments.repeat))

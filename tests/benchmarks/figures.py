@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import resource
+import shlex
 import socket
 import ssl
 import statistics
@@ -29,7 +29,8 @@ from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.server.tls import self_signed
 from tests.benchmarks import http_connections
 from tests.benchmarks.fanout import BENCH, MESSAGES
-from tests.benchmarks.tables import Table, add_write_option
+from tests.benchmarks.tables import Table, parse_options
+from tests.support.process_cost import processor_s, resident_bytes
 
 LAB = Path(os.environ.get("LAB", Path.home() / ".cache" / "fanout-lab"))
 PYTHON = str(LAB / "v" / "bin" / "python")
@@ -80,12 +81,8 @@ def serving(name: str) -> Iterator[tuple[int, int]]:
             ["taskset", "-c", "0", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            for _ in range(200):
-                try:
-                    socket.create_connection(("127.0.0.1", port), 0.2).close()
-                    break
-                except OSError:
-                    time.sleep(0.05)
+            if not _has_started(server, port):
+                sys.exit(f"The server has not started: {shlex.join(words)}")
             time.sleep(0.5)
             yield port, server.pid
         finally:
@@ -94,6 +91,19 @@ def serving(name: str) -> Iterator[tuple[int, int]]:
                 server.wait(20)
             except subprocess.TimeoutExpired:
                 server.kill()
+
+
+def _has_started(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the server listens; false if it has ended, or needs too long."""
+    for _ in range(200):
+        if server.poll() is not None:
+            return False
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+            return True
+        except OSError:
+            time.sleep(0.05)
+    return False
 
 
 def load(
@@ -105,12 +115,6 @@ def load(
     done = subprocess.run(["taskset", "-c", "1", *words], capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout)
     return result
-
-
-def resident_kb(pid: int) -> int:
-    """Resident memory of a process now."""
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(found.group(1)) if found else 0
 
 
 def medians(names: Collection[str], repeat: int, measure: Callable[[str], float]) -> dict[str, float]:
@@ -148,9 +152,9 @@ def measure_latency(repeat: int) -> Iterator[Row]:
 
     def p99(name: str) -> float:
         with serving(name) as (port, pid):
-            before = http_connections.processor_s(pid)
+            before = processor_s(pid)
             found = load(port, 500, 1_000, 1, rate=100)
-            cores[name].append((http_connections.processor_s(pid) - before) / found["elapsed_s"])
+            cores[name].append((processor_s(pid) - before) / found["elapsed_s"])
             return found["p99_ms"]
 
     found = medians(cores, repeat, p99)
@@ -189,13 +193,13 @@ def measure_rooms(repeat: int) -> Iterator[Row]:
 def measure_memory(_repeat: int) -> Iterator[Row]:
     for name, count, title in (("project", 10_000, ""), ("tls", 2_000, " with TLS")):
         with serving(name) as (port, pid):
-            before = resident_kb(pid)
+            before = resident_bytes(pid)
             held = [greeted(port, secure=name == "tls") for _ in range(count)]
             time.sleep(2)
-            each = (resident_kb(pid) - before) / len(held)
+            each_kb = (resident_bytes(pid) - before) / 1024 / len(held)
             for connection in held:
                 connection.close()
-        yield f"Memory of an idle connection{title}, with {count:,} of them", f"{each:.1f} KB"
+        yield f"Memory of an idle connection{title}, with {count:,} of them", f"{each_kb:.1f} KB"
 
 
 def measure_joins(_repeat: int) -> Iterator[Row]:
@@ -276,9 +280,7 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", choices=[*MEASURES, []], help="by default all")
     parser.add_argument("--repeat", type=int, default=3, help="runs a median is taken of")
-    add_write_option(parser)
-    options = parser.parse_args()
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what pip installs has its bytecode
+    options = parse_options(parser)
     table = Table("server", "Measurement", "Result")
     for name in options.names or MEASURES:
         for row in MEASURES[name](options.repeat):

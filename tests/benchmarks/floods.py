@@ -6,18 +6,17 @@ python tests/benchmarks/floods.py
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.session.updates import PostArrived
+from tests.support.process_cost import resident_bytes
 
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\nX-Filler: "
 ASK = (
@@ -43,10 +42,6 @@ async def serving(files: int) -> AsyncIterator[tuple[int, int]]:
     finally:
         process.terminate()
         await process.communicate()
-
-
-def resident_mb(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 async def opened(port: int, stack: AsyncExitStack, data: bytes) -> None:
@@ -78,7 +73,7 @@ async def measure(title: str, flood: Flood, files: int) -> None:
         ana, ben = (BroadcastClient("127.0.0.1", port, name=name) for name in ("ana", "ben"))
         await ana.connect()
         await ben.connect()
-        before = most = resident_mb(pid)
+        before = most = resident_bytes(pid) / 1e6
         taken: list[float] = []
         stack = AsyncExitStack()
         flooding = asyncio.create_task(flood(port, stack))
@@ -91,7 +86,7 @@ async def measure(title: str, flood: Flood, files: int) -> None:
                 if any(isinstance(update, PostArrived) and update.post.text == text for update in batch):
                     break
             taken.append(time.monotonic() - started)
-            most = max(most, resident_mb(pid))
+            most = max(most, resident_bytes(pid) / 1e6)
             await asyncio.sleep(0.1)
         print(
             f"{title}: {len(taken)} posts, median {statistics.median(taken) * 1e3:.0f} ms, "

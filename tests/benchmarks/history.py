@@ -15,8 +15,8 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import os
 import random
-import re
 import statistics
 import subprocess
 import sys
@@ -31,7 +31,8 @@ from typing import TypeVar
 from broadcast_tui.core.errors import SearchTooCostlyError
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.engine.sqlite import SqliteEngine
-from tests.benchmarks.tables import Table, add_write_option
+from tests.benchmarks.tables import Table, parse_options
+from tests.support.process_cost import resident_bytes
 
 T = TypeVar("T")
 
@@ -76,8 +77,7 @@ async def fill(path: Path, count: int) -> None:
 
 def resident_mb() -> float:
     """Resident memory of this process now."""
-    found = re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found.group(1)) / 1_000 if found else 0.0
+    return resident_bytes(os.getpid()) / 1e6
 
 
 async def timed(work: Callable[[], Awaitable[T]]) -> tuple[float, T]:
@@ -200,9 +200,8 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="file to create, or to use again")
     parser.add_argument("--convert", action="store_true")
     parser.add_argument("--sync", action="store_true")
-    add_write_option(parser)
     parser.add_argument("--only-measure", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse_options(parser)
     with TemporaryDirectory() as directory:
         path = options.file or Path(directory) / "history.db"
         if options.only_measure:

@@ -28,9 +28,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from tests.benchmarks.cluster import MESSAGES, node
-from tests.benchmarks.figures import LAB, load, medians, resident_kb
-from tests.benchmarks.tables import Table, add_write_option
+from tests.benchmarks.figures import LAB, load, medians
+from tests.benchmarks.tables import Table, parse_options
 from tests.support.ports import unused_port
+from tests.support.process_cost import resident_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 100
@@ -131,9 +132,9 @@ def idle_kb(request: bytes, connections: int) -> float:
         before = 0
         for number in range(WARM_UP_CONNECTIONS + connections):
             if number == WARM_UP_CONNECTIONS:
-                before = resident_kb(pid)
+                before = resident_bytes(pid)
             stack.enter_context(opened(port, request))
-        return (resident_kb(pid) - before) / connections
+        return (resident_bytes(pid) - before) / 1024 / connections
 
 
 def measure_memory(options: Options) -> list[tuple[str, str]]:
@@ -248,11 +249,10 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5, help="runs a median is taken of")
     parser.add_argument("--readers", type=int, default=1_000)
     parser.add_argument("--small", action="store_true", help="small numbers, to see whether it works")
-    add_write_option(parser)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--messages", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = parse_options(parser)
     if arguments.measures == ["post"]:
         print(post_until(arguments.port, arguments.seconds))
         return

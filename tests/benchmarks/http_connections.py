@@ -7,7 +7,6 @@ python tests/benchmarks/http_connections.py other/bin/broadcast-tui --path /room
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import socket
 import statistics
@@ -16,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tests.support.process_cost import processor_s, resident_bytes
 
 STARTS = 9
 CONNECTIONS = 2_000
@@ -36,16 +37,6 @@ def serving(program: str) -> Iterator[tuple[int, int, float]]:
     finally:
         server.terminate()
         server.wait(30)
-
-
-def processor_s(pid: int) -> float:
-    """Processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_bytes(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def idle_bytes(program: str, path: str) -> float:

@@ -25,7 +25,7 @@ from broadcast_tui.core.post import NewPost
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.benchmarks.history import BATCH, words
-from tests.benchmarks.tables import Table, add_write_option
+from tests.benchmarks.tables import Table, parse_options
 
 ROOM = "lobby"
 REPEAT = 15
@@ -131,8 +131,7 @@ def main() -> None:
     )
     parser.add_argument("--posts", type=int, default=100_000)
     parser.add_argument("--notes", type=int, default=10_000)
-    add_write_option(parser)
-    options = parser.parse_args()
+    options = parse_options(parser)
     with TemporaryDirectory() as directory:
         paths = [Path(directory) / "without.db", Path(directory) / "with.db"]
         for path, note_count in zip(paths, (0, options.notes), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -43,5 +44,11 @@ class Table:
         PAGE.write_text(page, "utf-8")
 
 
-def add_write_option(parser: argparse.ArgumentParser) -> None:
+def parse_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The command line of a benchmark that fills a table, with the option `--write`.
+
+    The programs that it starts use cached bytecode, as those that pip installs do.
+    """
     parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    return parser.parse_args()

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import pyte
 
-from tests.benchmarks.tables import Table, add_write_option
+from tests.benchmarks.tables import Table, parse_options
 from tests.benchmarks.wire import Line, Wire
 
 HERE = Path(__file__).parent
@@ -392,9 +392,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=installed)
     parser.add_argument("--repeat", type=int, default=3, help="runs a median is taken of")
-    add_write_option(parser)
-    arguments = parser.parse_args()
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what pip installs has its bytecode
+    arguments = parse_options(parser)
     cells = {name: measure(name, arguments.programs, arguments.repeat) for name in arguments.only}
     rows = table(cells, arguments.programs)
     if arguments.write:

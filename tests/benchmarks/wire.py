@@ -21,7 +21,8 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+
+from tests.support.process_cost import processor_s, resident_bytes
 
 _ANSWERS = {
     b"\x1b[6n": b"\x1b[38;5R",
@@ -183,14 +184,9 @@ class Wire:
     @property
     def resident_mb(self) -> float:
         """Memory in use now."""
-        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
-        return int(found[1]) / 1024 if found else 0.0
+        return resident_bytes(self.pid) / 2**20
 
     @property
     def cpu_s(self) -> float:
         """Processor time used so far, by all threads."""
-        total = 0
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
+        return processor_s(self.pid)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,6 +29,7 @@ from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.cli.program import Program, program
+from tests.support.process_cost import processor_s, resident_bytes
 from tests.support.raw_socket import CLOSE, PONG, TEXT, RawSocket, frame, raw_socket
 from tests.support.running import PATIENCE_S
 
@@ -348,15 +348,10 @@ class ServerProcess:
 
     def cpu_s(self) -> float:
         """Processor time of all its threads."""
-        total = 0
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
+        return processor_s(self.pid)
 
     def resident_bytes(self) -> int:
-        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        return resident_bytes(self.pid)
 
     async def settled(self) -> None:
         """Wait until it has nothing to do, or for a while."""

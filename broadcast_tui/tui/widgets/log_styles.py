@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from broadcast_tui.tui.model.text.code import CodeKind
 from broadcast_tui.tui.model.text.colors import palette
-from broadcast_tui.tui.themes import HIGH_CONTRAST
+from broadcast_tui.tui.themes import HIGH_CONTRAST, MUTED, MUTED_SHARE
 
 PARTS = (
     "time", "rule", "post", "room", "date", "system", "error", "day", "own", "pending", "mention",
@@ -21,7 +21,9 @@ PARTS = (
 )  # fmt: skip
 
 
-LOG_CSS = """
+LOG_CSS = (
+    f"$muted: {MUTED};"
+    """
 MessageLog {
     background: $background;
     color: $foreground;
@@ -31,24 +33,24 @@ MessageLog {
     scrollbar-color: $foreground 20%;
     scrollbar-color-hover: $foreground 40%;
     scrollbar-color-active: $foreground 60%;
-    & > .message-log--time { color: $foreground 78%; }
+    & > .message-log--time { color: $muted; }
     & > .message-log--rule { color: $foreground 25%; }
-    & > .message-log--post { color: $foreground 78%; }
+    & > .message-log--post { color: $muted; }
     & > .message-log--room { color: $text-primary; text-style: underline; }
     & > .message-log--date { background: $panel; color: $foreground; }
-    & > .message-log--system { color: $foreground 78%; }
+    & > .message-log--system { color: $muted; }
     & > .message-log--error { color: $text-error; }
-    & > .message-log--day { color: $foreground 78%; }
+    & > .message-log--day { color: $muted; }
     & > .message-log--own { text-style: bold; }
-    & > .message-log--pending { color: $foreground 78%; text-style: italic; }
+    & > .message-log--pending { color: $muted; text-style: italic; }
     & > .message-log--mention { background: $warning 15%; }
     & > .message-log--mention-mark { color: $text-warning; text-style: bold; }
     & > .message-log--code { background: $foreground 10%; }
     & > .message-log--block { background: $foreground 6%; }
-    & > .message-log--marks { color: $foreground 78%; }
+    & > .message-log--marks { color: $muted; }
     & > .message-log--comment { color: $foreground 80%; }
-    & > .message-log--fold { color: $foreground 78%; text-style: italic; }
-    & > .message-log--note { color: $foreground 78%; }
+    & > .message-log--fold { color: $muted; text-style: italic; }
+    & > .message-log--note { color: $muted; }
     & > .message-log--own-vote { color: $text-accent; text-style: bold; }
     & > .message-log--unread { color: $text-accent; text-style: bold; }
     & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
@@ -59,6 +61,7 @@ MessageLog {
     & > .message-log--found-here { background: $warning; color: auto; text-style: bold underline; }
 }
 """
+)
 """CSS for the log: component classes for all `PARTS`, and the scrollbar."""
 
 
@@ -150,10 +153,6 @@ STRONGER = 0.35
 
 
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-
-
-MUTED_SHARE = 0.78
-"""Share of the text color in less important text, as in `LOG_CSS`."""
 
 
 def muted_color(app: App[None]) -> str:
