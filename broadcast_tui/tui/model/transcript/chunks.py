@@ -8,6 +8,7 @@ garbage collector to traverse.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -80,6 +81,8 @@ class LineRecord(NamedTuple):
 
 OWN = 4
 MENTION = 8
+RECENT_CHUNKS = 16
+"""Number of last chunks whose texts are not compressed yet: a flood of posts is laid out before they are."""
 _MARK_BITS = 3
 _MENTION_MARKS = bytes(flags & MENTION > 0 for flags in range(256))
 _NO_BRIEFS: dict[int, str] = {}
@@ -130,6 +133,10 @@ class Chunk:
         self.numbers.append(number)
         self.texts.append(text)
         self.char_count += len(text)
+
+    def compress(self) -> None:
+        """Store the texts in less memory; they read as before."""
+        self.texts.compress()
 
     def line(self, i: int) -> Line:
         flags = self.flags[i]
@@ -244,6 +251,25 @@ class Chunk:
         part.epochs = self.epochs[start:end]
         part.numbers = self.numbers[start:end]
         return part
+
+
+def add_chunk(chunks: list[Chunk], first_id: int) -> None:
+    """Add an empty chunk at the end, and compress the one that is no longer among the recent ones."""
+    if len(chunks) >= RECENT_CHUNKS:
+        chunks[-RECENT_CHUNKS].compress()
+    chunks.append(Chunk(first_id))
+
+
+def compressed_chunks(records: Sequence[LineRecord], first_id: int, lines: int) -> list[Chunk]:
+    """Compressed chunks of older lines, each of at most `lines`."""
+    chunks: list[Chunk] = []
+    for start in range(0, len(records), lines):
+        chunk = Chunk(first_id + start)
+        for record in records[start : start + lines]:
+            chunk.append(record)
+        chunk.compress()
+        chunks.append(chunk)
+    return chunks
 
 
 def _cells_of(text: str) -> int:

@@ -115,11 +115,12 @@ class FindState:
         search = self.pattern.search
         found: list[int] = []
         for chunk in _chunks_between(self.transcript, start, stop):
-            first_id, kinds, texts, senders = chunk.first_id, chunk.kinds, chunk.texts, chunk.senders
+            first_id, kinds, senders = chunk.first_id, chunk.kinds, chunk.senders
+            begin, end = max(0, start - first_id), min(len(chunk), stop - first_id)
             found += [
                 first_id + i
-                for i in range(max(0, start - first_id), min(len(chunk), stop - first_id))
-                if kinds[i] in POSTS and (search(texts[i]) or self._names(senders[i]))
+                for i, text in enumerate(chunk.texts[begin:end], begin)
+                if kinds[i] in POSTS and (search(text) or self._names(senders[i]))
             ]
         return found
 

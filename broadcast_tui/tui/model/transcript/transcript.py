@@ -35,6 +35,8 @@ from broadcast_tui.tui.model.transcript.chunks import (
     Line,
     LineKind,
     LineRecord,
+    add_chunk,
+    compressed_chunks,
 )
 from broadcast_tui.tui.model.transcript.epochs import Epochs
 from broadcast_tui.tui.model.transcript.post_details import PostDetails, details_of
@@ -308,7 +310,7 @@ class Transcript:
     def _put(self, record: LineRecord) -> None:
         chunks = self._chunks
         if not chunks or len(chunks[-1]) >= self._chunk_lines or chunks[-1].char_count >= CHUNK_CHARS:
-            chunks.append(Chunk(self._next_id))
+            add_chunk(chunks, self._next_id)
         chunks[-1].append(record)
         self._next_id += 1
         self._count += 1
@@ -362,13 +364,8 @@ class Transcript:
             return 0
         count_before = self._count
         self._join_days(records, calendar)
-        chunks: list[Chunk] = []
         first_id = self.first_id - len(records)
-        for i, record in enumerate(records):
-            if i % self._chunk_lines == 0:
-                chunks.append(Chunk(first_id + i))
-            chunks[-1].append(record)
-        self._chunks[:0] = chunks
+        self._chunks[:0] = compressed_chunks(records, first_id, self._chunk_lines)
         self._count += len(records)
         self._chars += chars
         self.version += 1
