@@ -6,6 +6,7 @@ by version 0.1.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -50,11 +51,16 @@ def rows(path: Path) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
-def schema(path: Path) -> tuple[object, ...]:
+def schema(path: Path) -> tuple[int, list[tuple[str, str, str, str | None]]]:
     with closing(sqlite3.connect(path)) as connection:
         [(version,)] = connection.execute("PRAGMA user_version").fetchall()
         query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
         return version, connection.execute(query).fetchall()
+
+
+def search_indexes(path: Path) -> list[str]:
+    _, objects = schema(path)
+    return [name for _, name, _, _ in objects if re.fullmatch(r"search_\d+", name)]
 
 
 @pytest.mark.parametrize("version", RECORDED)
@@ -64,11 +70,13 @@ async def test_a_converted_file_is_like_a_new_one(tmp_path: Path, version: int) 
     async with opened(path) as engine:
         await eventually(lambda: engine._search_index._first_id == 0)
         assert posts_of(await engine.read("lobby", limit=99))[1].state is NO_STATE
-        await eventually(lambda: "posts_fts" not in str(schema(path)))
+        await eventually(lambda: "posts_fts" not in str(schema(path)) and len(search_indexes(path)) == 1)
     assert rows(path) == before
     async with opened(tmp_path / "new.db") as engine:
         await engine.append([NewPost("lobby", "ana", "hi", AT)])
-    assert schema(path) == schema(tmp_path / "new.db")
+    # A Python with a newer version of Unicode builds the index again, with the next number.
+    [index] = search_indexes(path)
+    assert str(schema(path)).replace(index, "search_1") == str(schema(tmp_path / "new.db"))
     check_index(path)
 
 
