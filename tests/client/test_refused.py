@@ -162,8 +162,8 @@ async def test_unresponsive_server_times_out(monkeypatch: pytest.MonkeyPatch) ->
     listener = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with listener, started(listener.sockets[0].getsockname()[1], "ana") as (_, watcher):
         assert "did not answer" in (await watcher.state(ConnectionState.WAITING)).reason
-    for writer in connections:
-        writer.close()
+        for writer in connections:
+            writer.close()
 
 
 @pytest.mark.parametrize("code", [4500, 4503, 4505, 4509])
