@@ -179,9 +179,8 @@ class PeerConnection(ServerConnection):
         """
         self.on_http = self.on_tcp_connected = None
         vars(self.protocol).pop("select_subprotocol", None)  # a closure of the library
-        for error in (self.protocol.parser_exc, self.connection_exc):
-            if error is not None:
-                error.__traceback__ = None
+        for error in (self.protocol.parser_exc, self.protocol.handshake_exc, self.connection_exc):
+            _drop_tracebacks(error)
         self.protocol.parser.close()
 
     # -- transport
@@ -216,6 +215,13 @@ class PeerConnection(ServerConnection):
         """Handle the end of the TCP connection during the TLS handshake; may be called repeatedly."""
         if not self.connection_lost_waiter.done():
             self.connection_lost_waiter.set_result(None)
+
+
+def _drop_tracebacks(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error and its causes: their frames refer to the connection."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def is_handshake(head: bytes | bytearray) -> bool:
