@@ -202,6 +202,7 @@ class PeerConnection(ServerConnection):
             self.tcp_connected(cast("asyncio.Transport", transport))
             if self._is_aborted:
                 super(ServerConnection, self).connection_made(transport)  # without a task for the handshake
+                self.transport.abort()
                 return
         super().connection_made(transport)
         sock = self.transport.get_extra_info("socket")

@@ -104,6 +104,7 @@ async def test_stopping_with_half_open_handshakes_leaves_no_tasks() -> None:
         await in_time(server.stop_server())
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
+        await in_time(half.read_to_end())
 
 
 async def test_handshake_while_stopping_gets_503_with_retry_after() -> None:
