@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from broadcast_tui.client.connection import Connection
 
 BATCH_MAX = 500
+FLOOD_PER_S = 500
+"""Updates per second from which batches grow: each costs its reader as much as some 50 posts."""
+FLOOD_BATCH_MIN = 4
+"""Minimum number of updates in a batch of a flood: quick answers to single requests are not a flood."""
+GROW_S = 0.015
+"""Longest time for which a batch grows, since the one before."""
 NONCE_BYTES = 16
 UNREAD_MAX = 10_000
 """Maximum number of unread updates if nothing reads `batches`. With more, the client drops the oldest."""
@@ -106,6 +112,8 @@ class BroadcastClient(ClientRequests):
         self._backoff = Backoff(random.random)
         self._updates: deque[Update] = deque()
         self._updated = asyncio.Event()
+        self._wanted_count = 1
+        """Number of unread updates from which `_updated` is set."""
         self._outgoing = asyncio.Event()
         self._wakeup = asyncio.Event()
         self._closing = False
@@ -147,8 +155,12 @@ class BroadcastClient(ClientRequests):
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def batches(self) -> AsyncIterator[list[Update]]:
-        """Iterate over updates in order, in batches of 1 to 500; ends after `close`. One reader."""
+        """Iterate over updates in order, in batches of 1 to 500; ends after `close`. One reader.
+
+        In a flood, there are fewer and larger batches.
+        """
         self._has_reader = True
+        is_flood, batch_at = False, time.monotonic()
         while True:
             while not self._updates:
                 if self._connection is not None:
@@ -157,10 +169,27 @@ class BroadcastClient(ClientRequests):
                     return
                 self._updated.clear()
                 await self._updated.wait()
-            count = min(BATCH_MAX, len(self._updates))
+            if is_flood:
+                await self._let_batch_grow(batch_at + GROW_S)
+            count, now = min(BATCH_MAX, len(self._updates)), time.monotonic()
+            is_flood, batch_at = count >= max(FLOOD_BATCH_MIN, FLOOD_PER_S * (now - batch_at)), now
             yield [self._updates.popleft() for _ in range(count)]
             # Other tasks get their turn, also during a flood.
             await asyncio.sleep(0)
+
+    async def _let_batch_grow(self, deadline: float) -> None:
+        """Wait until there are enough updates for a whole batch, at most until `deadline` (monotonic)."""
+        wait_s = deadline - time.monotonic()
+        if len(self._updates) >= BATCH_MAX or wait_s <= 0:
+            return
+        self._wanted_count = BATCH_MAX
+        self._updated.clear()
+        timer = asyncio.get_running_loop().call_later(wait_s, self._updated.set)
+        try:
+            await self._updated.wait()
+        finally:
+            timer.cancel()
+            self._wanted_count = 1
 
     def say(self, room: str, text: str, *, re: str = "", ask: commands.Question | None = None) -> str:
         nonce = self._session.say(room, text, time.monotonic(), re=re, ask=ask)
@@ -479,8 +508,10 @@ class BroadcastClient(ClientRequests):
             len(self._updates) > READ_AHEAD_MAX or connection.unread_bytes > READ_AHEAD_BYTES_MAX
         ):
             connection.pause()
-        self._outgoing.set()
-        self._updated.set()
+        if self._session.is_writing:
+            self._outgoing.set()
+        if len(self._updates) >= self._wanted_count or self._closing:
+            self._updated.set()
 
     def _report_connected(self, change: ConnectionChanged) -> None:
         if self._connected is None or self._connected.done():

@@ -7,6 +7,7 @@ a post or a note.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -49,6 +50,11 @@ class Position(NamedTuple):
         epoch, digits = match.groups()
         seq = int(digits)
         return cls(epoch, seq) if seq <= MAX_SEQ else None
+
+
+def positions_of(ids: Iterable[str]) -> tuple[Position, ...]:
+    """The positions in post ids; invalid ones are left out."""
+    return tuple(position for text in ids if (position := Position.parse(text)) is not None)
 
 
 ROOM_BEGIN = Position("", 0)

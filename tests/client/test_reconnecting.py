@@ -17,8 +17,10 @@ from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
     GapFound,
+    Noticed,
     PostArrived,
     PostDelivered,
+    Update,
     Welcomed,
 )
 from broadcast_tui.engine.memory import MemoryEngine
@@ -413,6 +415,33 @@ async def test_oversized_message_ends_the_connection(
     async with odd_server(flood) as port, started(port, "ana") as (_, watcher):
         waiting = await watcher.state(ConnectionState.WAITING)
         assert "the server sent a message of more than" in waiting.reason
+
+
+async def test_batches_grow_in_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.client.client.GROW_S", 3600.0)
+    monkeypatch.setattr("broadcast_tui.client.client.FLOOD_PER_S", 0)
+    monkeypatch.setattr("broadcast_tui.client.client.BATCH_MAX", 20)
+    client = BroadcastClient(name="ana")
+    batches = client.batches()
+
+    def arrive(count: int) -> None:
+        client._session._updates += [Noticed("")] * count
+        client._dispatch()
+
+    async def next_batch() -> list[Update]:
+        return await anext(batches)
+
+    for _ in range(2):
+        arrive(3)
+        assert len(await in_time(anext(batches))) == 3
+    arrive(4)
+    assert len(await in_time(anext(batches))) == 4
+    arrive(5)
+    batch = asyncio.ensure_future(next_batch())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        arrive(5)
+    assert len(await in_time(batch)) == 20
 
 
 async def test_client_with_a_busy_reader_pauses_reading(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from broadcast_tui.core.clock import Instant, parse_time
 from broadcast_tui.core.errors import ErrorCode, FrameError
 from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.notes import Entry, Note
-from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post import Position, Post, positions_of
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_event, encode
@@ -121,6 +121,11 @@ class ClientSession:
     def unsent(self) -> int:
         """Number of own posts and notes not yet sent on this connection."""
         return self._outbox.unsent
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether there are frames to send, now or at the time `next_due`."""
+        return bool(self._outgoing or self._fill_at) or self._send_at is not None
 
     # -- connection
 
@@ -387,8 +392,8 @@ class ClientSession:
                 state.online,
                 state.missed,
                 state.topic,
-                _positions(state.pinned),
-                _positions(state.asks),
+                positions_of(state.pinned),
+                positions_of(state.asks),
             )
         )
 
@@ -590,8 +595,3 @@ class ClientSession:
     def _reject(self, entries: Iterable[Outgoing], code: str, reason: str) -> None:
         """Return posts and notes to the user as rejected."""
         self._updates += [entry.rejected(code, reason) for entry in entries]
-
-
-def _positions(ids: Iterable[str]) -> tuple[Position, ...]:
-    """The positions in ids; invalid ones are left out."""
-    return tuple(position for text in ids if (position := Position.parse(text)) is not None)
