@@ -36,6 +36,8 @@ SLICE_S = 0.004
 """Longest time to measure lines without a pause."""
 SLICE_PAUSE_S = 0.008
 """Pause between two slices, for everything else."""
+BUSY_PAUSE_S = 0.2
+"""The same while there is no time to measure."""
 CHROME_ROWS = 6
 """About the rows of a terminal that are not those of the log."""
 
@@ -67,6 +69,8 @@ class AnchoredScrollView(ScrollView, can_focus=True):
         """The row at the top of the view. None: the view is at the end and follows it."""
         self.make_layout: Callable[[int, int, int], RowLayout] = RowLayout.of_width
         """The layout of rows for a width in cells, the longest name in cells and the height in rows."""
+        self.can_measure: Callable[[], bool] = lambda: True
+        """Whether there is time now to measure lines outside the view."""
         self.name_cells = NAME_MIN
         """Cells of the longest name that has been in view."""
         self._at_top = False
@@ -143,6 +147,9 @@ class AnchoredScrollView(ScrollView, can_focus=True):
 
     def _measure_slice(self) -> None:
         """Measure lines outside the view for `SLICE_S`; nothing in view moves."""
+        if not self.can_measure():
+            self.set_timer(BUSY_PAUSE_S, self._measure_slice)
+            return
         self._measuring = False
         until = monotonic() + SLICE_S
         self.index.measure_some(lambda: monotonic() >= until)

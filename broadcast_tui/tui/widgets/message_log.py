@@ -1,6 +1,7 @@
 """A widget that displays a transcript. Only the rows on the screen are wrapped and rendered.
 
-However often the transcript changes, the widget looks at it once per frame, at most 20 times a second.
+However often the transcript changes, the widget looks at it once per frame, at most 20 times a second. In a
+flood it looks less often, and measures lines outside the view afterwards.
 """
 
 from __future__ import annotations
@@ -40,8 +41,12 @@ FRAME_S = 0.05
 """Shortest time between two looks at the transcript."""
 
 
-FLOOD_FRAME_S = 0.125
-"""The same while each look finds more new lines than the view has rows: nobody can read them."""
+FLOOD_FRAME_S = 0.2
+"""The same in a flood, while each look finds more new lines than the view has rows: nobody can read them."""
+
+
+FLOOD_END_S = 0.03
+"""Time without a change after which a flood has ended, so that its last lines need not wait."""
 
 
 UNFOLD_ID = "log.unfold-post"
@@ -133,7 +138,9 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         """The transcript's first line and one past its last line, as of the last `sync`."""
         self._rewritten_count = transcript.rewritten_count
         self._synced_at = -FRAME_S
-        self._frame_s = FRAME_S
+        self._is_flooded = False
+        """Whether the last `sync` found more new lines than the view has rows."""
+        self.can_measure = lambda: not self._is_flooded or monotonic() > self._synced_at + 2 * FLOOD_FRAME_S
         self._sync_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -213,9 +220,14 @@ class MessageLog(AnchoredScrollView, can_focus=False):
 
         The arguments exist only because `ScrollView.refresh_lines` has them; `sync` finds the changes.
         """
-        if self._sync_timer is None and self.is_attached:
-            wait_s = max(0.0, self._synced_at + self._frame_s - monotonic())
-            self._sync_timer = asyncio.get_running_loop().call_later(wait_s, self.call_next, self.sync)
+        if not self.is_attached or (self._sync_timer is not None and not self._is_flooded):
+            return
+        wait_s = max(0.0, self._synced_at + FRAME_S - monotonic())
+        if self._is_flooded:
+            wait_s = min(max(wait_s, FLOOD_END_S), max(0.0, self._synced_at + FLOOD_FRAME_S - monotonic()))
+        if self._sync_timer is not None:
+            self._sync_timer.cancel()
+        self._sync_timer = asyncio.get_running_loop().call_later(wait_s, self.call_next, self.sync)
 
     def sync(self) -> None:
         """Show the transcript as it is now."""
@@ -228,7 +240,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         self._synced_at = monotonic()
         transcript, height = self.transcript, self.container_size.height
         first_id, next_id = self._known_ids
-        self._frame_s = FLOOD_FRAME_S if transcript.next_id - next_id > height > 0 else FRAME_S
+        self._is_flooded = transcript.next_id - next_id > height > 0
         rewritten = self._rewritten_count != transcript.rewritten_count
         self._rewritten_count = transcript.rewritten_count
         last_anchor = self.index.anchor_at(round(self.scroll_y) + height - 1)

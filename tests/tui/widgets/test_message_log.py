@@ -432,6 +432,20 @@ async def test_many_changes_are_drawn_in_one_frame() -> None:
         assert on.rows[-1].endswith("post 999")
 
 
+async def test_lines_outside_the_view_are_measured_after_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.tui.widgets.message_log.FLOOD_FRAME_S", 3600.0)
+    transcript = transcript_of(10)
+    async with stage(transcript) as on:
+        add_posts(transcript, range(10, 5_000))
+        on.log.sync()
+        assert on.rows[-1].endswith("post 4999")
+        on.log._measure_slice()
+        assert not on.log.index.is_exact
+        add_posts(transcript, range(5_000, 5_001))
+        on.log.refresh_lines()
+        await on.until(lambda: on.rows[-1].endswith("post 5000") and on.log.index.is_exact)
+
+
 # Width and height
 
 
