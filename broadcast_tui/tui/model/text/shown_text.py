@@ -269,7 +269,12 @@ def is_shown_as_written(written: str) -> bool:
     if len(written) > MAX_CHARS:
         return True
     return not (
-        any(sign in written for sign in ("*", "_", "~", "`", "\\", "]("))
+        "*" in written
+        or "_" in written
+        or "~" in written
+        or "`" in written
+        or "\\" in written
+        or "](" in written
         or written.startswith(">")
         or ("\n" in written and ("\n>" in written or "|" in written))
     )
