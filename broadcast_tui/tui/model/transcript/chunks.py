@@ -18,6 +18,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.wrapping import MULTILINE, measure
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
+from broadcast_tui.tui.model.transcript.repeated_texts import RepeatedTexts
 from broadcast_tui.tui.model.transcript.text_column import TextColumn
 
 
@@ -110,11 +111,11 @@ class Chunk:
         """A number of lines, and the lowest and highest `number` of their posts."""
         self.kinds = bytearray()
         self.flags = bytearray()
-        self.senders: list[str] = []
+        self.senders: list[str] | RepeatedTexts = []
         self.texts = TextColumn()
         self.times = array("d")
         self.cells = array("I")
-        self.epochs: list[str] = []
+        self.epochs: list[str] | RepeatedTexts = []
         self.numbers = array("q")
 
     def __len__(self) -> int:
@@ -135,8 +136,9 @@ class Chunk:
         self.char_count += len(text)
 
     def compress(self) -> None:
-        """Store the texts in less memory; they read as before."""
+        """Store texts, senders and epochs in less memory; they read as before."""
         self.texts.compress()
+        self.senders, self.epochs = RepeatedTexts(self.senders), RepeatedTexts(self.epochs)
 
     def line(self, i: int) -> Line:
         flags = self.flags[i]
@@ -187,12 +189,13 @@ class Chunk:
     def follow(self, change: EpochChanged) -> None:
         """Give the posts that are not lost the ids of a new epoch."""
         if change.former in self.epochs or -1 in self.numbers:
-            self.epochs = [
+            epochs = [
                 change.epoch if epoch == change.former and 0 <= number <= change.seq
                 # A line that replaces hidden posts has the id of the first one.
                 else change.follow_id(epoch) if epoch and number < 0 else epoch
                 for epoch, number in zip(self.epochs, self.numbers, strict=True)
             ]  # fmt: skip
+            self.epochs = epochs if isinstance(self.epochs, list) else RepeatedTexts(epochs)
 
     def forget_notes(self, seq: int) -> None:
         """Let other notes take the places of lost ones, those above `seq`."""
@@ -250,6 +253,8 @@ class Chunk:
         part.cells = self.cells[start:end]
         part.epochs = self.epochs[start:end]
         part.numbers = self.numbers[start:end]
+        if not isinstance(self.senders, list):
+            part.compress()
         return part
 
 

@@ -115,12 +115,13 @@ class FindState:
         search = self.pattern.search
         found: list[int] = []
         for chunk in _chunks_between(self.transcript, start, stop):
-            first_id, kinds, senders = chunk.first_id, chunk.kinds, chunk.senders
-            begin, end = max(0, start - first_id), min(len(chunk), stop - first_id)
+            first_id = chunk.first_id
+            lines = slice(max(0, start - first_id), min(len(chunk), stop - first_id))
+            columns = zip(chunk.kinds[lines], chunk.texts[lines], chunk.senders[lines], strict=True)
             found += [
-                first_id + i
-                for i, text in enumerate(chunk.texts[begin:end], begin)
-                if kinds[i] in POSTS and (search(text) or self._names(senders[i]))
+                line_id
+                for line_id, (kind, text, sender) in enumerate(columns, first_id + lines.start)
+                if kind in POSTS and (search(text) or self._names(sender))
             ]
         return found
 
