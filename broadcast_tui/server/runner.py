@@ -62,7 +62,9 @@ SEARCHES_AT_ONCE = 1
 """Searches that an engine works on; it has one thread for them, which would do others in order."""
 PAGES_AT_ONCE = 2
 """The same for pages of history: one is read while another is on its way."""
-CHECKED_TOGETHER = 256
+CHECK_TURN_S = 0.0001
+"""Maximum time of a part of the periodic checks, which posts may have to wait for."""
+CHECKED_TOGETHER = 32
 """Connections checked between two looks at the clock."""
 READ_BYTES = 65_536
 """Maximum size of a read from a connection with TLS."""
@@ -534,7 +536,7 @@ class HubRunner:
 
     async def _check(self) -> None:
         """Do the periodic work, with pauses: it takes longer the more connections and rooms there are."""
-        pauses = Pauses()
+        pauses = Pauses(CHECK_TURN_S)
         for _ in self.hub.tick_steps(self.instant()):
             if pauses.is_due:
                 self.wake()

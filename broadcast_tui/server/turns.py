@@ -30,10 +30,11 @@ SETTLED_MAX_S = 0.01
 
 
 class Pauses:
-    """Pauses of long work in the event loop, after each `TURN_S`."""
+    """Pauses of long work in the event loop, after each `turn_s`."""
 
-    def __init__(self) -> None:
-        self._until = time.perf_counter() + TURN_S
+    def __init__(self, turn_s: float = TURN_S) -> None:
+        self._turn_s = turn_s
+        self._until = time.perf_counter() + turn_s
 
     @property
     def is_due(self) -> bool:
@@ -43,7 +44,7 @@ class Pauses:
     async def pause(self) -> None:
         """Let the loop run once."""
         await asyncio.sleep(0)
-        self._until = time.perf_counter() + TURN_S
+        self._until = time.perf_counter() + self._turn_s
 
 
 class Receiver(Protocol):

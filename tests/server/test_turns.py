@@ -12,6 +12,7 @@ from websockets.server import ServerProtocol
 from broadcast_tui.core.hub.work_budget import UNLIMITED, WorkBudget
 from broadcast_tui.core.limits import Limits, SharedLimits
 from broadcast_tui.server import open_connection as connection_module
+from broadcast_tui.server import runner
 from broadcast_tui.server.open_connection import OpenConnection
 from broadcast_tui.server.turns import ROUND_S, TURN_S, TurnScheduler
 from tests.support.plain import plain_client, v1_client
@@ -333,3 +334,20 @@ async def test_connection_that_closes_while_it_waits_leaves_no_state() -> None:
         sock.reset()
         await eventually(lambda: server.connection_count == 0)
         await eventually(lambda: not server._runner.turns._flows)
+
+
+async def test_the_loop_runs_between_parts_of_the_periodic_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "CHECK_TURN_S", 0.0)
+    monkeypatch.setattr(runner, "CHECKED_TOGETHER", 1)
+    async with (
+        running_server() as server,
+        plain_client(server.url),
+        plain_client(server.url),
+        plain_client(server.url),
+    ):
+        turn_count = 0
+        checks = asyncio.create_task(server._runner._check())
+        while not checks.done():
+            await asyncio.sleep(0)
+            turn_count += 1
+        assert turn_count > len(server._runner.connections)

@@ -66,7 +66,7 @@ TOPIC_CHANGES_MAX = 100
 """Maximum number of topics waiting for the engine; further ones are temporarily rejected."""
 _NEW_ENTRIES = (commands.Say, commands.Note)
 """Commands that append to a log. A union in `isinstance` would be built for each frame."""
-TICK_PEERS = 256
+TICK_PEERS = 64
 """Connections that a step of `Hub.tick_steps` checks."""
 
 
