@@ -83,6 +83,7 @@ class OpenConnection(asyncio.BaseProtocol):
         self.loop = websocket.loop
         self.transport: asyncio.Transport = websocket.transport
         self.write_now = self.transport.write
+        """Valid for prepared frames since no extensions are negotiated."""
         self.fileno = websocket.fileno
         self.peer: Peer | None = None
         self.rate_limit_key = websocket.rate_limit_key
@@ -132,11 +133,6 @@ class OpenConnection(asyncio.BaseProtocol):
         """Pass messages on, beginning with those that are waiting."""
         self._is_held = False
         self._submit()
-
-    def write(self, data: bytes) -> None:
-        """Write complete frames. Valid since no extensions are negotiated."""
-        if self.writable:
-            self.transport.write(data)
 
     def _send_output(self) -> None:
         """Write what the protocol requires, such as the pongs of a flood of pings, at once."""

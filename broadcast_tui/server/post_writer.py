@@ -1,4 +1,4 @@
-"""Writes the posts of a room to its connections: the hot path of the server.
+"""Writes the posts of a room to its connections.
 
 Connections with nothing else to get share one call that sends the same bytes to all of their sockets. The
 others are marked as dirty, and get their posts with their other frames.
@@ -14,7 +14,7 @@ from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.room import Subscription
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server.activity_log import log_frames
-from broadcast_tui.server.batch_send import send_each
+from broadcast_tui.server.fan_out import fan_out
 from broadcast_tui.server.stats import ServerStats
 
 _cursor = attrgetter("cursor")
@@ -61,19 +61,9 @@ class PostWriter:
             if log.isEnabledFor(logging.DEBUG):
                 log_frames(log_safe(room.name, 60), data)
             receivers = list(together)
-            filenos = []
             for subscription in receivers:
                 subscription.cursor = target
-                filenos.append(subscription.fileno)
-            for index, sent in send_each(filenos, data):
-                self._write_rest(receivers[index], data[sent:])
+            for subscription in fan_out(data, receivers):
+                subscription.fast = False
             self._stats.deliveries += post_count * len(receivers)
             self._stats.sent_bytes += len(data) * len(receivers)
-
-    def _write_rest(self, subscription: Subscription, data: bytes) -> None:
-        """Write what a socket has not taken through its transport, which buffers it."""
-        try:
-            subscription.send(data)
-        except RuntimeError:
-            # uvloop raises it between the end of a transport and `connection_lost`.
-            subscription.fast = False

@@ -35,11 +35,12 @@ from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import AppendResult
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
-from broadcast_tui.server.activity_log import ActivityLog, describe_received, log_frames
+from broadcast_tui.server.activity_log import ActivityLog, describe_received
 from broadcast_tui.server.cluster.link import ClusterLink
 from broadcast_tui.server.cluster.work import ClusterWork
 from broadcast_tui.server.deferred_writes import DeferredWrites
 from broadcast_tui.server.fair_slots import FairSlots
+from broadcast_tui.server.frame_writer import FrameWriter
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.log_reads import read_log
 from broadcast_tui.server.open_connection import OpenConnection
@@ -118,6 +119,7 @@ class HubRunner:
         self._limits = limits
         self._debug = log.isEnabledFor(logging.DEBUG)
         self._posts = PostWriter(self._effects, self.stats)
+        self._frames = FrameWriter(self._effects, self.stats, self._check_blocked)
         self._passes = RoomPasses(self._effects, self._posts, self._defer_writes, lambda: bool(self._appends))
         self._flush_scheduled = False
         self._wait_scheduled = False
@@ -446,7 +448,7 @@ class HubRunner:
         """Write pending frames to all connections, a slice at a time; the rest is scheduled."""
         self._flush_scheduled = False
         if self._passes.write():
-            self._flush_peers()
+            self._frames.write(SLICE_S)
         self._close_peers()
         effects = self._effects
         if self._passes.in_progress or effects.dirty_peers or effects.closing_peers:
@@ -466,33 +468,10 @@ class HubRunner:
     def _defer_writes(self, room: Room) -> None:
         self._deferred_writes.add(room)
 
-    def _flush_peers(self) -> None:
-        """Write replies, notices, replays, and posts off the fast path: one write to each connection."""
-        effects = self._effects
-        dirty = effects.take_dirty_peers()
-        deadline = time.perf_counter() + SLICE_S
-        while dirty:
-            peer = dirty.pop()
-            if peer.blocked:
-                if len(peer.control) > self._limits.control_frames:
-                    self._drop(peer, "reads none of its replies")
-                continue
-            data = peer.collect()
-            if data:
-                if self._debug:
-                    log_frames(f"#{peer.id}", data)
-                peer.link.write(data)
-                self.stats.sent_bytes += len(data)
-                self.stats.deliveries += peer.delivered
-                peer.delivered = 0
-            if not peer.blocked:
-                if peer.has_pending:
-                    effects.dirty_peers.add(peer)
-                else:
-                    peer.enter_fast_path()
-            if time.perf_counter() > deadline:
-                break
-        effects.dirty_peers |= dirty
+    def _check_blocked(self, peer: Peer) -> None:
+        """Drop a connection that requests and requests, but reads nothing."""
+        if len(peer.control) > self._limits.control_frames:
+            self._drop(peer, "reads none of its replies")
 
     def _close_peers(self) -> None:
         """Close the connections that are due and have no frames left to write."""

@@ -61,7 +61,7 @@ class Echo:
                 connection.end(CloseCode.BAD_UTF8, "not UTF-8")
                 return
         opcode = Opcode.TEXT if is_text else Opcode.BINARY
-        connection.write(Frame(opcode, data).serialize(mask=False))
+        connection.write_now(Frame(opcode, data).serialize(mask=False))
 
     def set_blocked(self, peer: Peer, blocked: bool) -> None:
         pass

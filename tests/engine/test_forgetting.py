@@ -130,8 +130,8 @@ async def enter(engine: Opened, room: str, since: str) -> Wire:
     hub.receive(wire.peer, hello.encode(), when)
     for read in hub.effects.take_reads():
         hub.reads.done(read, await read_log(read, engine))
-    while data := wire.peer.collect():
-        wire.write(data)
+    while data := b"".join(wire.peer.collect()):
+        wire.write_now(data)
     return wire
 
 

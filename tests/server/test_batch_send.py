@@ -10,7 +10,7 @@ import pytest
 
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.server import batch_send, post_writer
+from broadcast_tui.server import batch_send, fan_out
 from broadcast_tui.server.batch_send import NO_DESCRIPTOR
 from tests.support.plain import V1, v1_client
 from tests.support.raw_socket import deaf_client, raw_socket
@@ -74,7 +74,7 @@ def test_sockets_that_did_not_take_everything_are_reported(
 async def test_slow_readers_get_every_post_once_and_in_order(
     implementation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(post_writer, "send_each", IMPLEMENTATIONS[implementation])
+    monkeypatch.setattr(fan_out, "send_each", IMPLEMENTATIONS[implementation])
     async with (
         running_server(limits=Limits(message_rate=0)) as server,
         deaf_client(server.port) as slow,
@@ -97,7 +97,7 @@ async def test_slow_readers_get_every_post_once_and_in_order(
 async def test_a_slow_reader_of_two_rooms_gets_every_post_once_and_each_room_in_order(
     implementation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(post_writer, "send_each", IMPLEMENTATIONS[implementation])
+    monkeypatch.setattr(fan_out, "send_each", IMPLEMENTATIONS[implementation])
     rooms = [{"room": "lobby"}, {"room": "dev"}]
     async with (
         running_server(limits=Limits(message_rate=0)) as server,

@@ -227,8 +227,8 @@ class Node:
             effects.dirty_peers |= set(room.subscriptions)
         effects.dirty_rooms.clear()
         for peer in sorted(effects.take_dirty_peers(), key=lambda peer: peer.id):
-            while not peer.blocked and (data := peer.collect()):
-                peer.link.write(data)
+            while not peer.blocked and (data := b"".join(peer.collect())):
+                peer.link.write_now(data)
 
     def close_closing(self) -> bool:
         """Close the connections that the hub wants to close; returns whether there were any."""

@@ -36,8 +36,6 @@ class Wire:
     def write_now(self, data: bytes) -> None:
         self.to_client.extend(text_frames(data)[0])
 
-    write = write_now
-
     def hold(self) -> None:
         self.is_held = True
 
@@ -156,8 +154,8 @@ class World:
         hub.effects.dirty_rooms.clear()
         dirty = hub.effects.take_dirty_peers()
         for peer in sorted(dirty, key=lambda peer: peer.id):
-            while not peer.blocked and (data := peer.collect()):
-                peer.link.write(data)
+            while not peer.blocked and (data := b"".join(peer.collect())):
+                peer.link.write_now(data)
 
     def step(self) -> None:
         """Deliver all frames in transit, and those that they cause."""

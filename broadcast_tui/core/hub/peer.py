@@ -43,10 +43,6 @@ class Link(Protocol):
         """
         ...
 
-    def write(self, data: bytes) -> None:
-        """Write complete WebSocket frames; does nothing if the connection is closed."""
-        ...
-
     def hold(self) -> None:
         """Let further frames from the peer wait until `release`."""
         ...
@@ -258,18 +254,21 @@ class Peer:
         """Queue an event for this connection."""
         self.control.append(framed(event))
 
-    def collect(self) -> bytes:
-        """Remove and return pending frames, about `WRITE_BYTES` at most; empty if there are none."""
+    def collect(self) -> list[bytes]:
+        """Remove and return pending frames, about `WRITE_BYTES` at most; empty if there are none.
+
+        Connections that are to get the same frames get the same objects.
+        """
         parts = self.control
         self.control = []
         size = sum(map(len, parts))
         for subscription in self.subscriptions.values():
             if size >= WRITE_BYTES:
                 break
-            if subscription.has_pending:
-                parts.append(subscription.collect())
-                size += len(parts[-1])
-        return b"".join(parts)
+            if subscription.has_pending and (frames := subscription.collect()):
+                parts.append(frames)
+                size += len(frames)
+        return parts
 
     @property
     def is_backfilling(self) -> bool:

@@ -39,7 +39,8 @@ class Subscription:
     """One connection's cursor in one room."""
 
     __slots__ = (
-        "backfilled", "cursor", "fast", "fileno", "own_nonces", "paused", "peer", "room", "send", "synced_at",
+        "backfilled", "cursor", "fast", "fileno", "own_nonces", "paused", "peer", "room", "synced_at",
+        "write_now",
     )  # fmt: skip
 
     def __init__(self, peer: Peer, room: Room, cursor: int) -> None:
@@ -47,7 +48,7 @@ class Subscription:
         self.room = room
         self.cursor = cursor
         self.fileno = peer.link.fileno
-        self.send = peer.link.write_now
+        self.write_now = peer.link.write_now
         self.fast = False
         """Whether posts may be written directly: nothing else is pending and the socket is not blocked."""
         self.paused = False

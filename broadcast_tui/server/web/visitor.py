@@ -139,11 +139,7 @@ class Visitor:
     def fileno(self) -> int:
         return NO_DESCRIPTOR
 
-    @property
-    def write_now(self) -> Callable[[bytes], object]:
-        return self.write
-
-    def write(self, data: bytes) -> None:
+    def write_now(self, data: bytes) -> None:
         if self._sink is not None:
             self._sink(data)
             return
