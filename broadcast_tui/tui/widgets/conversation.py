@@ -141,7 +141,7 @@ class Conversation(Vertical):
         self.header = RoomHeader(lambda: not right.display, id="topic")
         self.empty = empty
         self.question_bar = QuestionBar(id="question")
-        self.post_bar = PostBar(self._selected, self._perform, id="pick")
+        self.post_bar = PostBar(self._selected, self._perform, self.type_key, id="pick")
         self.find_bar = FindBar(id="find")
         self.finder = FindController(log, self._show_count, self._find_finished)
         self._state = state

@@ -5,7 +5,7 @@ Other keys than its own go to the rest of the screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import ClassVar
 
@@ -134,12 +134,14 @@ class PostBar(Widget, can_focus=True):
         self,
         selected: Callable[[], Selected | None],
         perform: Callable[[PostAction], None],
+        type_key: Callable[[events.Key], Awaitable[None]],
         *,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
         self._selected = selected
         self._perform = perform
+        self._type_key = type_key
         self._matches = False
         self._count = ""
         self._leaving = False
@@ -192,8 +194,11 @@ class PostBar(Widget, can_focus=True):
             # A key without a binding may be an editing key of the composer.
             if await self.app._check_bindings(event.key):
                 event.stop()
-        else:
-            self._leaving = self._leaving or event.is_printable
+        elif event.is_printable:
+            # At once: on its way up, the next key could overtake it, which goes to the new focus directly.
+            self._leaving = True
+            event.prevent_default()
+            await self._type_key(event)
 
     def on_blur(self) -> None:
         # When the terminal loses the focus, no widget has it; the bar gets it back afterwards.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import product
 
 import pytest
 from textual import events
@@ -142,6 +144,20 @@ async def test_typing_anything_else_goes_into_the_input() -> None:
         assert chat.composer.text == "ney"
         assert picked(chat) == ""
         assert chat.sent == []
+
+
+async def test_letters_go_into_the_input_in_the_order_typed() -> None:
+    async with chat_with_posts("hello") as chat:
+        for gaps in product(range(5), repeat=2):
+            await chat.type("alt+up")
+            assert picked(chat) == "hello"
+            for key, turns in zip("ney", (*gaps, 0), strict=True):
+                chat.app.post_message(events.Key(key, key))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            await chat.pilot.pause()
+            assert chat.composer.text == "ney", gaps
+            chat.composer.clear()
 
 
 async def test_letters_typed_right_after_r_go_into_the_reply() -> None:
