@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from typing import Any
 
 HORIZON_S = 0.02
@@ -19,14 +20,17 @@ EARLY_TIMERS_MAX = 8
 
 
 async def wait_for_idle(min_sleep: float = 0, max_sleep: float = 1.0) -> None:
-    """Wait until no callback is ready and no timer is due soon, for `max_sleep` seconds at most.
+    """Wait until no callback is ready and no timer is due soon.
 
-    Timers that are due soon run early instead of being waited for.
+    Timers that are due soon run early instead of being waited for. An app that is never idle, such as during
+    an animation, is waited for until it has worked and slept for `max_sleep` seconds; the time in which a
+    busy machine does not let the process run is not counted.
     """
     loop: Any = asyncio.get_running_loop()
-    start = loop.time()
+    start, start_cpu = loop.time(), time.process_time()
     quiet = early_count = 0
-    while loop.time() < start + max_sleep:
+    slept_s = 0.0
+    while time.process_time() - start_cpu + slept_s < max_sleep:
         await asyncio.sleep(0)
         quiet = 0 if loop._ready else quiet + 1
         if quiet < QUIET_TURNS:
@@ -39,7 +43,9 @@ async def wait_for_idle(min_sleep: float = 0, max_sleep: float = 1.0) -> None:
             early_count += 1
             run_early(loop, due)
         else:
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            sleep_s = max(0.0, due - loop.time())
+            await asyncio.sleep(sleep_s)
+            slept_s += sleep_s
         quiet = 0
 
 
