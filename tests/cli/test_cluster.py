@@ -98,9 +98,9 @@ async def test_a_server_that_stops_is_draining_until_it_has_left(store: RedisSer
 
 @needs_redis
 async def test_a_server_without_a_lease_is_expired(store: RedisServer) -> None:
-    async with running_node(store.url, lease_s=0.5) as node:
+    async with running_node(store.url) as node:
         await states(store, "live")
-        node.freeze()
+        node.freeze(store)
         await states(store, "expired")
 
 

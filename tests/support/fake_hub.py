@@ -20,6 +20,8 @@ from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.redis_client import open_client
 from broadcast_tui.redis_settings import read_location
 from broadcast_tui.server.cluster.redis_link import RedisLink
+from tests.support.redis_server import RedisServer
+from tests.support.running import eventually
 
 
 class FakeHub:
@@ -123,10 +125,20 @@ class Node:
         """Change the members of a room on this node."""
         self.send(self.hub.change(room, *members))
 
-    def freeze(self) -> None:
-        """Stop to renew the lease and to handle messages, as a stopped process does."""
+    def freeze(self, store: RedisServer) -> None:
+        """Stop as a stopped process does, for longer than its lease.
+
+        The lease is ended here: if it were as short as a test can wait for, those of others could end too.
+        """
         for task in list(self.link._tasks):
             task.cancel()
+        store.cli("ZADD", "{bt:ctl}:nodes", "XX", "1", self.link.node)
+
+    async def freeze_until_removed(self, store: RedisServer, other: Node) -> None:
+        """Freeze, and wait until `other` has removed this node."""
+        self.freeze(store)
+        other.link._beat_now.set()
+        await eventually(lambda: store.cli("ZCARD", "{bt:ctl}:nodes") == "1")
 
     def thaw(self) -> None:
         """Continue after `freeze`."""
@@ -134,12 +146,12 @@ class Node:
 
 
 @asynccontextmanager
-async def running_node(url: str, *, lease_s: float = 10.0) -> AsyncIterator[Node]:
+async def running_node(url: str) -> AsyncIterator[Node]:
     """A node of the cluster in a Redis server."""
     settings = read_location(url)
     client = open_client(settings)
     node = Node(
-        RedisLink(settings, client, MemoryEngine(), partitions=settings.partitions, lease_s=lease_s),
+        RedisLink(settings, client, MemoryEngine(), partitions=settings.partitions),
         FakeHub(),
     )
     await node.link.start(node.hub, lambda: None)

@@ -124,21 +124,19 @@ async def test_names_and_rooms_are_prepared_together_or_not_at_all(store: RedisS
 
 
 async def test_a_dead_node_has_no_names(store: RedisServer) -> None:
-    async with running_node(store.url, lease_s=0.5) as a, running_node(store.url, lease_s=0.5) as b:
+    async with running_node(store.url) as a, running_node(store.url) as b:
         await claim(b, "ana", "c1")
-        b.freeze()
-        await eventually(lambda: store.cli("ZCARD", "{bt:ctl}:nodes") == "1")
+        await b.freeze_until_removed(store, a)
         assert store.cli("KEYS", "*ana*") == ""
         await claim(a, "ana", "c2")
 
 
 async def test_a_node_that_was_frozen_loses_the_names_that_others_have_claimed(store: RedisServer) -> None:
-    async with running_node(store.url, lease_s=0.5) as a, running_node(store.url, lease_s=0.5) as b:
+    async with running_node(store.url) as a, running_node(store.url) as b:
         former = b.link.node
         await claim(b, "ana", "c1")
         await claim(b, "bob", "c1")
-        b.freeze()
-        await eventually(lambda: store.cli("ZCARD", "{bt:ctl}:nodes") == "1")
+        await b.freeze_until_removed(store, a)
         await claim(a, "ana", "c2")
         b.thaw()
         await eventually(lambda: b.hub.lost == ["ana"])

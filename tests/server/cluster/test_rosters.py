@@ -114,14 +114,13 @@ async def test_a_stopped_node_takes_its_members_with_it(store: RedisServer) -> N
 
 
 async def test_the_members_of_a_dead_node_leave_and_those_of_a_frozen_one_return(store: RedisServer) -> None:
-    async with running_node(store.url, lease_s=0.5) as a, running_node(store.url, lease_s=0.5) as b:
+    async with running_node(store.url) as a, running_node(store.url) as b:
         former = b.link.node
         await open_room(a)
         await open_room(b)
         b.change("r", ANA)
         await eventually(lambda: a.hub.members("r") == {"ana"})
-        b.freeze()
-        await eventually(lambda: store.cli("ZCARD", "{bt:ctl}:nodes") == "1")
+        await b.freeze_until_removed(store, a)
         await eventually(lambda: a.hub.left == [former])
         assert not a.hub.members("r")
         b.thaw()
