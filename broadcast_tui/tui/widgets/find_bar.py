@@ -120,9 +120,10 @@ class FindBar(Horizontal):
         """Show the progress, such as `3/17`. On a narrow screen the part after ` · ` is left out."""
         if self.screen.size.width < WIDE_FROM:
             count = count.partition(" · ")[0]
-        label = self.query_one("#find-count", Static)
-        if str(label.content) != count:
-            label.update(Content(count))
+        # None is left when the app ends during a search.
+        for label in self.query("#find-count").results(Static):
+            if str(label.content) != count:
+                label.update(Content(count))
 
     def on_descendant_blur(self) -> None:
         # When the terminal loses the focus, no widget has it; the bar gets it back afterwards.

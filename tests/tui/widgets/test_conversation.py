@@ -342,6 +342,14 @@ async def test_ctrl_s_opens_the_find_bar() -> None:
         assert picked(chat) == "post 48"
 
 
+async def test_the_find_bar_opens_before_it_has_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FindBar, "on_mount", lambda _: None)
+    async with chat_with_posts() as chat:
+        assert not chat.screen.query("#find-text")
+        await chat.type("ctrl+f", *"post 4")
+        assert (await find_status(chat), picked(chat)) == ("1/11", "post 49")
+
+
 async def test_matches_are_counted_and_shown_as_you_type() -> None:
     async with chat_with_posts() as chat:
         await chat.type("ctrl+f", *"POST 4".lower())
