@@ -40,3 +40,24 @@ async def test_the_first_layout_for_a_new_size_is_final(size: tuple[int, int]) -
         await chat.pilot.resize_terminal(*size)
         assert layouts
         assert layouts[0] == layouts[-1] == regions()
+
+
+async def test_no_rule_for_a_size_is_about_a_part_of_a_widget() -> None:
+    """`SizeClasses` styles widgets; it would not find their component classes."""
+    sizes = {name for _, name in (*WIDTHS, *HEIGHTS)}
+    async with chatting("ana", "bob") as chat:
+        parts = {
+            name
+            for node in chat.screen.walk_children(with_self=True)
+            for base in type(node).__mro__
+            for name in getattr(base, "COMPONENT_CLASSES", ())
+        }
+        assert "status--good" in parts
+        found = [
+            " ".join(selector.name for selector in selectors.selectors)
+            for rule in chat.app.stylesheet.rules
+            for selectors in rule.selector_set
+            if sizes & {selector.name for selector in selectors.selectors[:-1]}
+            and selectors.selectors[-1].name in parts
+        ]
+        assert found == []
