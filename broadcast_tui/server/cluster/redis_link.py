@@ -537,9 +537,9 @@ class RedisLink:
         if self._was_up:
             log.warning("cannot reach the other nodes; new names and rooms have to wait")
             self.stats.outages += 1
+            self._beat_now.set()
         self._commands.is_up = self._was_up = False
         self._has_missed = True
-        self._beat_now.set()
 
     def _resumed(self) -> None:
         self._has_missed = True

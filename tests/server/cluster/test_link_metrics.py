@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
+from broadcast_tui.server.cluster import redis_link
+from broadcast_tui.server.cluster.commands import UnavailableError
+from broadcast_tui.server.cluster.nodes import Beat
 from tests.server.cluster.test_shared_lists import create
 from tests.server.cluster.test_two_servers import two_servers
 from tests.server.test_metrics import listening, numbers
@@ -53,6 +57,28 @@ async def test_outages_are_counted_and_logged_once(
         await eventually(lambda: link.is_up)
         now = await numbers(listener)
         assert (now["cluster_up"], now["cluster_outages_total"]) == (1, 1)
+
+
+async def test_the_lease_is_not_renewed_all_the_time_in_an_outage(
+    store: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = 0
+
+    async def beat(*, is_new: bool = False) -> Beat:
+        nonlocal beats
+        beats += 1
+        raise UnavailableError()
+
+    async with two_servers(store.url) as (a, _):
+        link = a.cluster
+        assert link is not None
+        monkeypatch.setattr(redis_link, "RETRY_S", 3600.0)
+        monkeypatch.setattr(link.nodes, "beat", beat)
+        link._beat_now.set()
+        await eventually(lambda: not link.is_up)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert beats == 2, "the second one follows at once"
 
 
 async def test_a_server_of_its_own_has_no_such_metrics() -> None:
