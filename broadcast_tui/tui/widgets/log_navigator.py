@@ -123,6 +123,7 @@ class LogNavigator:
         index = view.index
         index.update()
         index.measure_around(RowAnchor(line_id, 0), 2 * height)
+        view.scroll_to_anchor()  # measured lines above the view have other rows
         first, last = (index.row_of(RowAnchor(line_id, row)) for row in (0, _ANY_ROW))
         top = round(view.scroll_y)
         if height <= 0 or top <= first <= last < top + height:
