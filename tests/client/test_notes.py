@@ -82,6 +82,7 @@ async def test_a_question_is_answered() -> None:
     ):
         question = await ana.client.ask("lobby", "Deploy?", ["yes", "no"], to=["bob"])
         await bob.client.answer("lobby", question.post_id, "yes")
+        await eventually(lambda: question.post_id in ana.posts)
         await eventually(lambda: bool(ana.posts[question.post_id].state.closed))
         assert ana.posts[question.post_id].state.tally == {"yes": Votes(1, ("bob",))}
         with pytest.raises(RequestError) as closed:
