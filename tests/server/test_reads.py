@@ -99,7 +99,7 @@ async def test_ring_of_a_room_is_encoded_in_slices(monkeypatch: pytest.MonkeyPat
                 await ana.say(f"post {number}", nonce=str(number))
                 await ana.next_of(type="ack", nonce=str(number))
         posts = await server._engine.read("lobby", limit=30)
-        monkeypatch.setattr(turns, "TURN_S", -1.0)
+        monkeypatch.setattr(turns.Pauses, "is_due", True)
         iterations = 0
         encoding = asyncio.ensure_future(server._runner._encode(posts))
         while not encoding.done():
