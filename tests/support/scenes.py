@@ -5,7 +5,8 @@ A new `Screen` needs a scene here; `tests/tui/test_scenes.py` fails without one.
 
 from __future__ import annotations
 
-import sys
+import importlib
+import pkgutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta, tzinfo
 import pytest
 from textual.notifications import SeverityLevel
 
+from broadcast_tui import tui
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
 from broadcast_tui.core.session.updates import (
@@ -50,8 +52,9 @@ class FixedClock(datetime):
 def fixed_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Use a fixed clock and time zone for the times on the screen."""
     monkeypatch.setenv("TZ", "UTC")
-    for module in [*sys.modules.values()]:
-        if getattr(module, "__name__", "").startswith("broadcast_tui.tui") and "datetime" in vars(module):
+    for found in pkgutil.walk_packages(tui.__path__, "broadcast_tui.tui."):
+        module = importlib.import_module(found.name)  # also screens that are loaded later
+        if "datetime" in vars(module):
             monkeypatch.setattr(module, "datetime", FixedClock)
     time.tzset()
     yield
