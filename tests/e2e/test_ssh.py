@@ -108,7 +108,7 @@ def test_nothing_leads_out_of_the_chat(
     assert "/export" not in ken.text
     ken.type("\x15")
     ken.enter("https://example.org/page")
-    ken.wait_for("example.org/page")
+    ken.wait_for("│ https://example.org/page")
     ken.type("\x1b[1;3A")
     ken.wait_for("Reply")
     ken.type("o")
