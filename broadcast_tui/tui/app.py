@@ -432,8 +432,8 @@ class ChatApp(App[None]):
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Show a compositor update with our renderer; Textual shows what the renderer does not accept."""
         can_write = self.is_running and not self._closed and not self.is_headless
-        is_dropped = renderable is None or self._renderer.is_dropped(renderable)
-        if is_dropped or not can_write or not self._renderer.show(renderable):
+        # Textual 8.2 drops updates while something is changed in a batch, although nothing paints them again.
+        if renderable is None or not can_write or not self._renderer.show(renderable):
             super()._display(screen, renderable)
         else:
             self.post_display_hook()

@@ -163,6 +163,10 @@ class ChatScreen(Screen[None]):
         has_changed = self._size_classes.update(event.size)
         if not has_changed and event.size == self.outer_size:
             return  # Textual sends one more when it has laid out the screen
+        if not self.is_current:  # a dialog is painted meanwhile
+            with one_layout():
+                await super()._on_resize(event)
+            return
         # In a batch, nothing is painted with the old layout, and the new one is painted afterwards.
         with self.app.batch_update():
             await asyncio.sleep(0)

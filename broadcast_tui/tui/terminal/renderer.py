@@ -69,15 +69,6 @@ class TerminalRenderer:
         """Whether the terminal supports synchronized output."""
         self._retry: asyncio.TimerHandle | None = None
 
-    def is_dropped(self, update: object) -> bool:
-        """Whether Textual drops an update because of a batch.
-
-        Textual 8.2 mounts the app in a batch, and would drop the first screen. Nor is a whole screen dropped
-        later: it is that of a new size, which nothing would paint again.
-        """
-        app = self._app
-        return app._batch_count > 0 and app._is_mounted and not isinstance(update, LayoutUpdate)
-
     def show(self, update: object) -> bool:
         """Show an update of the compositor; returns false if Textual has to write it."""
         driver = driver_of(self._app)
