@@ -432,8 +432,9 @@ class ChatApp(App[None]):
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Show a compositor update with our renderer; Textual shows what the renderer does not accept."""
         can_write = self.is_running and not self._closed and not self.is_headless
-        # Textual 8.2 drops updates while something is changed in a batch, although nothing paints them again.
-        if renderable is None or not can_write or not self._renderer.show(renderable):
+        # Textual mounts the app in a batch, and drops the updates of a batch: here the first screen.
+        is_dropped = self._batch_count > 0 and self._is_mounted
+        if renderable is None or is_dropped or not can_write or not self._renderer.show(renderable):
             super()._display(screen, renderable)
         else:
             self.post_display_hook()
@@ -442,11 +443,6 @@ class ChatApp(App[None]):
         """Show how to copy text of a log that was selected with the mouse."""
         if any(log.highlights.selected() for log in self.screen.query(MessageLog)):
             show_toast(self.screen, f"{active_key(self, 'app.interrupt')} copies the selection")
-
-    @property
-    def _background_screens(self) -> list[Screen[object]]:
-        """Screens that show through the current one. Textual 8.2 paints one behind an opaque screen, too."""
-        return super()._background_screens if self.screen.styles.background.a < 1 else []
 
     def on_resize(self) -> None:
         self._renderer.invalidate()

@@ -6,7 +6,6 @@ do (another name, the terminal's title, saved rooms, another server, quitting) i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -39,7 +38,6 @@ from broadcast_tui.tui.model.status import ShownElsewhere
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.screens import chat_messages as messages
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
-from broadcast_tui.tui.screens.one_layout import one_layout
 from broadcast_tui.tui.screens.screen_context import ScreenContext
 from broadcast_tui.tui.screens.server_display import OneServer, ServerDisplay
 from broadcast_tui.tui.screens.side_lists import SideLists
@@ -157,22 +155,10 @@ class ChatScreen(Screen[None]):
         # A dialog shows the current toasts again, in a place of their own.
         self.query("ToastHolder").remove()
 
-    async def on_resize(self, event: events.Resize) -> None:
-        """Lay out the screen for a new size, in place of Textual's handler; keys come between the steps."""
-        event.prevent_default()
-        has_changed = self._size_classes.update(event.size)
-        if not has_changed and event.size == self.outer_size:
-            return  # Textual sends one more when it has laid out the screen
-        if not self.is_current:  # a dialog is painted meanwhile
-            with one_layout():
-                await super()._on_resize(event)
-            return
-        # In a batch, nothing is painted with the old layout, and the new one is painted afterwards.
-        with self.app.batch_update():
-            await asyncio.sleep(0)
-            with one_layout():
-                await super()._on_resize(event)
-            await asyncio.sleep(0)
+    def on_resize(self, event: events.Resize) -> None:
+        """Prepare the layout that follows, which is the only one for this size."""
+        if not self._size_classes.update(event.size) and event.size == self.outer_size:
+            event.prevent_default()  # Textual sends one more when it has laid out the screen
 
     def on_mount(self) -> None:
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
@@ -56,9 +57,9 @@ class KeyFooter(Footer):
             self._shown_keys = keys
             await super().recompose()
 
-    def on_resize(self) -> None:
-        """Show the keys that fit the new width; the first frame of that width does not wait for them."""
-        self.call_after_refresh(self.recompose)
+    async def on_resize(self, event: events.Resize) -> None:
+        """Show the keys that fit the new width."""
+        await self.recompose()
 
     def _fitting(self, keys: Iterable[tuple[Binding, bool, str]]) -> Iterator[tuple[Binding, bool, str]]:
         """The first keys that fit the width of the app."""
