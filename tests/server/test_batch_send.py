@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.server import batch_send, fan_out
+from broadcast_tui.server import batch_send
 from broadcast_tui.server.batch_send import NO_DESCRIPTOR
+from tests.server.conftest import SendEach
 from tests.support.plain import V1, v1_client
 from tests.support.raw_socket import deaf_client, raw_socket
 from tests.support.running import eventually, running_server
 
 pytestmark = pytest.mark.skipif(not batch_send.IS_SUPPORTED, reason="sockets have no file descriptors here")
 
-SendEach = Callable[[list[int], bytes], list[tuple[int, int]]]
-IMPLEMENTATIONS = {"chosen": batch_send.send_each, "interpreted": batch_send.send_each_interpreted}
-"""What the server uses, which is compiled where that is possible, and the other one."""
-
 LONG_TEXT = "x" * 4_000
-
-
-@pytest.fixture(params=IMPLEMENTATIONS)
-def send_each(request: pytest.FixtureRequest) -> SendEach:
-    return IMPLEMENTATIONS[request.param]
 
 
 @pytest.fixture
@@ -70,11 +62,8 @@ def test_sockets_that_did_not_take_everything_are_reported(
     assert received == taken
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-async def test_slow_readers_get_every_post_once_and_in_order(
-    implementation: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fan_out, "send_each", IMPLEMENTATIONS[implementation])
+@pytest.mark.usefixtures("used_send_each")
+async def test_slow_readers_get_every_post_once_and_in_order() -> None:
     async with (
         running_server(limits=Limits(message_rate=0)) as server,
         deaf_client(server.port) as slow,
@@ -93,11 +82,8 @@ async def test_slow_readers_get_every_post_once_and_in_order(
         assert numbers == list(range(100))
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-async def test_a_slow_reader_of_two_rooms_gets_every_post_once_and_each_room_in_order(
-    implementation: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fan_out, "send_each", IMPLEMENTATIONS[implementation])
+@pytest.mark.usefixtures("used_send_each")
+async def test_a_slow_reader_of_two_rooms_gets_every_post_once_and_each_room_in_order() -> None:
     rooms = [{"room": "lobby"}, {"room": "dev"}]
     async with (
         running_server(limits=Limits(message_rate=0)) as server,

@@ -15,7 +15,6 @@ from tests.support.running import eventually, running_server
 
 NAMES = ("bob", "cid", "dan", "eve")
 LONG_TEXT = "x" * 4_000
-IMPLEMENTATIONS = {"chosen": batch_send.send_each, "interpreted": batch_send.send_each_interpreted}
 
 
 class Calls:
@@ -68,11 +67,8 @@ async def test_a_line_and_posts_are_sent_in_one_call(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.skipif(not batch_send.IS_SUPPORTED, reason="sockets have no file descriptors here")
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-async def test_a_slow_reader_gets_lines_and_posts_once_and_in_order(
-    implementation: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fan_out, "send_each", IMPLEMENTATIONS[implementation])
+@pytest.mark.usefixtures("used_send_each")
+async def test_a_slow_reader_gets_lines_and_posts_once_and_in_order() -> None:
     async with (
         running_server(limits=Limits(message_rate=0)) as server,
         deaf_client(server.port, V1) as slow,
