@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from functools import cache
+from types import ModuleType
 
 import pytest
 from textual.notifications import SeverityLevel
@@ -48,14 +50,19 @@ class FixedClock(datetime):
         return cls.fromtimestamp(AT.timestamp(), tz)
 
 
+@cache
+def _modules_with_times() -> list[ModuleType]:
+    """The modules of the chat that use `datetime`, also those of screens that are loaded later."""
+    names = [found.name for found in pkgutil.walk_packages(tui.__path__, "broadcast_tui.tui.")]
+    return [module for module in map(importlib.import_module, names) if "datetime" in vars(module)]
+
+
 @contextmanager
 def fixed_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Use a fixed clock and time zone for the times on the screen."""
     monkeypatch.setenv("TZ", "UTC")
-    for found in pkgutil.walk_packages(tui.__path__, "broadcast_tui.tui."):
-        module = importlib.import_module(found.name)  # also screens that are loaded later
-        if "datetime" in vars(module):
-            monkeypatch.setattr(module, "datetime", FixedClock)
+    for module in _modules_with_times():
+        monkeypatch.setattr(module, "datetime", FixedClock)
     time.tzset()
     yield
     monkeypatch.undo()
