@@ -20,6 +20,7 @@ from websockets.protocol import State
 from broadcast_tui.core.hub.auth import Identity
 from broadcast_tui.core.hub.work_budget import UNLIMITED, request_price_s
 from broadcast_tui.server import batch_send
+from broadcast_tui.server.message_reader import drop_tracebacks
 
 if TYPE_CHECKING:
     from broadcast_tui.server.open_connection import OpenConnection
@@ -180,7 +181,7 @@ class PeerConnection(ServerConnection):
         self.on_http = self.on_tcp_connected = None
         vars(self.protocol).pop("select_subprotocol", None)  # a closure of the library
         for error in (self.protocol.parser_exc, self.protocol.handshake_exc, self.connection_exc):
-            _drop_tracebacks(error)
+            drop_tracebacks(error)
         self.protocol.parser.close()
 
     # -- transport
@@ -216,13 +217,6 @@ class PeerConnection(ServerConnection):
         """Handle the end of the TCP connection during the TLS handshake; may be called repeatedly."""
         if not self.connection_lost_waiter.done():
             self.connection_lost_waiter.set_result(None)
-
-
-def _drop_tracebacks(error: BaseException | None) -> None:
-    """Drop the tracebacks of an error and its causes: their frames refer to the connection."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 def is_handshake(head: bytes | bytearray) -> bool:

@@ -259,8 +259,7 @@ class MessageReader:
         The garbage collector rarely looks at old objects: thousands of closed connections would stay.
         """
         if self.protocol is not None:
-            if self.protocol.parser_exc is not None:
-                self.protocol.parser_exc.__traceback__ = None
+            drop_tracebacks(self.protocol.parser_exc)
             self.protocol.parser.close()
 
     def _send(self, frames: list[bytes]) -> None:
@@ -268,3 +267,10 @@ class MessageReader:
             self._output = frames
         else:
             self._output += frames
+
+
+def drop_tracebacks(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error and its causes: their frames refer to the connection."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
