@@ -31,6 +31,7 @@ from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.invites import InviteMaker, invite_lines
 from broadcast_tui.tui.line_formatter import LineFormatter
+from broadcast_tui.tui.missing import request_missing
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.post_lines import rejection_text
 from broadcast_tui.tui.model.room import RoomModel
@@ -346,8 +347,7 @@ class LineServer:
             if rejected.text:
                 self.warn(f"Your text was: {rejected.text}")
         self._host.updated()
-        for room in changes.rooms_to_list:
-            self.client.list_members(room)
+        request_missing(self.client, self.state, changes)
         follow_openings(self.client, self.state, self, changes.directs)
         self._print_search_results()
         self._commands.follow()

@@ -152,6 +152,10 @@ class FakeClient(ClientRequests):
         """The arguments of all calls of `method`, in order."""
         return [call[1:] for call in self.calls if call[0] == method]
 
+    def ref_of(self, *call: str) -> str:
+        """The nonce or ref that a recorded call returned."""
+        return f"n{self.calls.index(call)}"  # `start` is a call too, but returns nothing
+
     def feed(self, *updates: Update) -> None:
         """Deliver a batch without waiting."""
         for update in updates:

@@ -33,7 +33,7 @@ from broadcast_tui.core.session.updates import (
     Withdrawn,
 )
 from broadcast_tui.tui.line_mode import LineChat
-from tests.support.fake_client import AT, FakeClient, member_list
+from tests.support.fake_client import AT, FakeClient, member_list, room_list
 from tests.support.running import PATIENCE_S, eventually, in_time
 
 
@@ -87,11 +87,6 @@ async def plain(
     assert client.closed
 
 
-def nonce_of(client: FakeClient, *call: str) -> str:
-    """The nonce or ref that a recorded call returned."""
-    return f"n{client.calls.index(call)}"  # `start` is a call too, but returns nothing
-
-
 async def test_posts_are_written_with_time_and_name() -> None:
     async with plain("ana", "bob") as talk:
         await talk.client.deliver(talk.client.post("bob", "hello"), talk.client.post("bob", "/me waves"))
@@ -122,7 +117,7 @@ async def test_lines_wait_for_the_join_and_the_end_for_all_answers() -> None:
     await client.deliver(*client.online("ana"))
     await eventually(lambda: client.called("say") == [("lobby", "hello")])
     await eventually(lambda: len(client.called("list_members")) == 2)
-    nonce = nonce_of(client, "say", "lobby", "hello")
+    nonce = client.ref_of("say", "lobby", "hello")
     await client.deliver(*client.echo(nonce, "hello"))
     assert not client.closed
     await client.deliver(member_list("lobby", f"n{len(client.calls) - 1}", 1, ("ana",), False))
@@ -130,11 +125,21 @@ async def test_lines_wait_for_the_join_and_the_end_for_all_answers() -> None:
     assert any("ana" in line and "1" in line for line in written[-1:]), written
 
 
+async def test_a_list_of_rooms_is_written_after_its_last_page() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/list")
+        await eventually(lambda: talk.client.called("list_rooms") != [])
+        await talk.client.deliver(room_list(talk.client.ref_of("list_rooms"), (("dev", 2, ""),), True))
+        await eventually(lambda: len(talk.client.called("list_rooms")) == 2)
+        await talk.client.deliver(room_list(talk.client.ref_of("list_rooms", "dev"), (("ops", 1, ""),)))
+        assert talk.written[-1].split("\n")[1:] == ["        #dev     2", "        #ops     1"]
+
+
 async def test_own_posts_are_not_echoed_after_typing() -> None:
     async with plain("ana", echo=False) as talk:
         await talk.type("hi", " ", "")
         await eventually(lambda: talk.client.called("say") == [("lobby", "hi")])
-        await talk.client.deliver(*talk.client.echo(nonce_of(talk.client, "say", "lobby", "hi"), "hi"))
+        await talk.client.deliver(*talk.client.echo(talk.client.ref_of("say", "lobby", "hi"), "hi"))
         assert not [line for line in talk.written if "hi" in line.split()]
 
 
@@ -142,7 +147,7 @@ async def test_a_rejected_post_is_reported_with_the_reason() -> None:
     async with plain("ana") as talk:
         await talk.type("hi")
         await eventually(lambda: bool(talk.client.called("say")))
-        nonce = nonce_of(talk.client, "say", "lobby", "hi")
+        nonce = talk.client.ref_of("say", "lobby", "hi")
         await talk.client.deliver(PostRejected("lobby", nonce, "rate_limited", "too fast", "hi"))
         assert "!! not sent: too fast" in talk.written
 
@@ -157,7 +162,7 @@ async def test_commands_are_the_same_as_in_the_full_screen_chat() -> None:
         assert "Change your name" in text
         assert "/help join describes /join." in text
         assert [line for line in talk.written if line.startswith("!!") and "letters" in line]
-        nonce = nonce_of(talk.client, "say", "lobby", "/slash")
+        nonce = talk.client.ref_of("say", "lobby", "/slash")
         await talk.client.deliver(*talk.client.echo(nonce, "/slash"))
 
 
@@ -215,7 +220,7 @@ async def test_a_room_is_left_after_posts_to_it_have_arrived(monkeypatch: pytest
     async with plain("ana") as talk:
         await talk.type("/join #dev", "for dev", "/part")
         await eventually(lambda: talk.client.called("say") == [("dev", "for dev")])
-        nonce = nonce_of(talk.client, "say", "dev", "for dev")
+        nonce = talk.client.ref_of("say", "dev", "for dev")
         await talk.client.deliver(RoomEntered("dev", 1, 0))
         await talk.client.deliver(PostDelivered("dev", nonce, "k3f9-1", AT))
         assert talk.client.called("leave") == []
@@ -280,7 +285,7 @@ async def test_search_results_are_written() -> None:
     async with plain("ana") as talk:
         await talk.type("/search needle")
         await eventually(lambda: bool(talk.client.called("search")))
-        ref = nonce_of(talk.client, "search", "lobby", "needle", "")
+        ref = talk.client.ref_of("search", "lobby", "needle", "")
         post = talk.client.post("bob", "the needle").post
         await talk.client.deliver(SearchFound("lobby", ref, (post,), False))
         text = "\n".join(talk.written)
@@ -298,7 +303,7 @@ async def test_a_line_after_query_waits_for_the_conversation() -> None:
         await talk.type("/query bob", "secret")
         await eventually(lambda: bool(talk.client.called("direct")))
         assert talk.client.called("say") == []
-        ref = nonce_of(talk.client, "direct", "bob")
+        ref = talk.client.ref_of("direct", "bob")
         await talk.client.deliver(DirectOpened("@ana+bob", "bob", True, ref=ref))
         await eventually(lambda: bool(talk.client.called("say")))
         assert talk.client.called("say") == [("@ana+bob", "secret")]
@@ -313,7 +318,7 @@ async def test_the_end_of_the_input_waits_for_a_direct_message() -> None:
         await talk.type("/msg bob hello")
         talk.typed.put_nowait(None)
         await eventually(lambda: bool(talk.client.called("direct")))
-        ref = nonce_of(talk.client, "direct", "bob")
+        ref = talk.client.ref_of("direct", "bob")
         await talk.client.deliver(DirectOpened("@ana+bob", "bob", True, ref=ref))
         [nonce] = [f"n{n}" for n, call in enumerate(talk.client.calls) if call[0] == "say"]
         await talk.client.deliver(PostDelivered("@ana+bob", nonce, "e-1", AT, has_arrived=True))
