@@ -6,6 +6,7 @@ regardless of the number of attempts.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
@@ -60,6 +61,10 @@ if TYPE_CHECKING:
     from broadcast_tui.tui.model.thread import Thread
 
 
+BACKGROUND_MAX = 200
+"""Maximum number of requests in the background whose refs are known."""
+
+
 class PendingRequests(msgspec.Struct):
     """Refs of pending requests, empty if there is none. `ping_at` is in monotonic seconds."""
 
@@ -67,6 +72,8 @@ class PendingRequests(msgspec.Struct):
     listing: RoomListing = msgspec.field(default_factory=RoomListing)
     ping_ref: str = ""
     ping_at: float = 0.0
+    background: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=BACKGROUND_MAX))
+    """Latest requests that the user has not asked for, so that their failure is not reported."""
 
     def start_ping(self, ref: str, now: float) -> None:
         self.ping_ref, self.ping_at = ref, now
@@ -409,7 +416,8 @@ class AppState(msgspec.Struct):
     def _noticed(self, update: Noticed, changes: Changes, now: float, at: datetime) -> None:
         text = visible_line(update.text)
         if update.error and update.ref:
-            changes.errors.append(text)
+            if update.ref not in self.requests.background:
+                changes.errors.append(text)
         else:
             self._print_notice(text, now, at, error=update.error)
         self._clear_request(update.ref)

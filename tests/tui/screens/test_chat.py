@@ -135,6 +135,16 @@ async def test_an_error_of_the_server_is_a_notice_like_one_of_the_chat() -> None
         assert chat.toasts == "That name is taken."
 
 
+async def test_the_failure_of_a_request_that_the_user_has_not_made_is_not_reported() -> None:
+    async with chatting("ana") as chat:
+        listed = chat.client.ref_of("list_members", "lobby")
+        lost = "Connection lost; please try again."
+        await chat.deliver(Noticed(lost, True, "", listed))
+        assert chat.toasts == ""
+        await chat.deliver(Noticed(lost, True, "", "r1"))
+        assert chat.toasts == lost
+
+
 async def test_an_error_of_a_server_that_is_not_displayed_names_it() -> None:
     async with chatting("ana") as chat:
         chat.screen.submit("/connect ws://other.example:1")
