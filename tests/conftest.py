@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import fork_server, kinds, profile
+from tests.support import coverage_scope, fork_server, kinds, profile
 from tests.support.redis_server import RedisServer, running
 
 _home = tempfile.TemporaryDirectory(prefix="broadcast-tui-tests-")
@@ -56,18 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("hypothesis_profile", None) is None:
         settings.load_profile("soak" if profile.is_long() else "ci")
     fork_server.install()
-    _end_unused_coverage(config)
-
-
-def _end_unused_coverage(config: pytest.Config) -> None:
-    """End the measurement that pytest-cov starts in each worker of xdist as if it were the main process.
-
-    Nobody reads its data, but it would go on whenever that of the worker is paused: in each test that does
-    not count for the coverage.
-    """
-    cov_plugin = config.pluginmanager.get_plugin("_cov")
-    if hasattr(config, "workerinput") and cov_plugin is not None and cov_plugin.cov_controller is not None:
-        cov_plugin.cov_controller.cov.stop()
+    coverage_scope.install(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -81,12 +70,10 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what a test starts and whether it counts for the coverage; begin with the longest tests."""
+    """Mark what a test starts, and begin with the longest tests."""
     for item in items:
         for mark in kinds.marks_of(item):
             item.add_marker(mark)
-        if not kinds.counts_for_coverage(item):
-            item.add_marker("no_cover")
     items.sort(key=kinds.order)
 
 
