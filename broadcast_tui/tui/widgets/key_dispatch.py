@@ -40,6 +40,13 @@ def forward_to_focus(widget: Widget, event: events.Key) -> bool:
 
 
 async def run_binding(widget: Widget, event: events.Key) -> None:
-    """Run the binding of `event`, a key that inserts nothing, of the focused `widget` or an ancestor now."""
+    """Run the binding of `event`, a key that inserts nothing, of the focused `widget` or an ancestor now.
+
+    If an earlier key has opened another screen, `event` is for that screen, once it is mounted: one that is
+    closed while it mounts its widgets does not find them.
+    """
     event.prevent_default().stop()
-    await widget.app._check_bindings(event.key)
+    if (top := widget.app.screen) is not widget.screen:
+        top.post_message(events.Key(event.key, event.character))
+    else:
+        await widget.app._check_bindings(event.key)

@@ -1,11 +1,13 @@
-"""Dialogs: hints are never cut in the middle of a word, and the highlighted row of a list is readable."""
+"""Dialogs: whole hints, readable highlighted rows, and keys that are typed before they are mounted."""
 
 from __future__ import annotations
 
 import pytest
+from textual import events
 from textual.screen import ModalScreen
 
 from broadcast_tui.tui.widgets.dialog import Dialog, fitting_hints
+from tests.support.chat_app import chatting
 from tests.support.scenes import SCENES, showing
 
 DIALOGS = [name for name, scene in SCENES.items() if scene.dialog]
@@ -31,3 +33,16 @@ async def test_a_dialog_has_a_frame_with_a_title_and_hints_before_the_dimmed_cha
         assert "…" not in rows[-1]
         assert rows[-1].endswith(("Esc Close ─╯", "Esc Back ─╯", "Esc Back to the room ─╯", "Quit ─╯"))
         assert 0 < screen.styles.background.a < 1
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes"),
+    [("f6", "f6"), ("f6", "escape"), ("f1", "f1"), ("alt+k", "alt+k"), ("ctrl+g", "escape")],
+)
+async def test_a_key_typed_before_a_dialog_is_mounted_closes_it(opens: str, closes: str) -> None:
+    async with chatting("ana") as chat:
+        for key in (opens, closes):
+            chat.app.post_message(events.Key(key, None))
+        await chat.settled()
+        await chat.pilot.pause()
+        assert chat.app.screen is chat.screen
