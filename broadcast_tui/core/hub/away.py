@@ -69,12 +69,26 @@ class AwayStatus:
             event = events.Away(peer.name, text is not None, text or "")
             self._send(event, self._listening(room) - {peer})
 
-    def renamed(self, room: Room, key: str, *, but: Peer | None = None) -> None:
-        """Notify a room of the status of a person who took a name whose last leave was not announced."""
-        if room.presence.take_return(key):
-            text = self.of(room.presence, key)
+    def known_after_rename(self, presence: RoomPresence, old_key: str, key: str) -> str | None:
+        """The message that clients will know of a person who takes a name, if the line is all they get.
+
+        They move the status of the old name, if there is one, to the new name. Call it before the rename.
+        """
+        moved = self.of(presence, old_key)
+        return self.of(presence, key) if moved is None else moved
+
+    def renamed(self, room: Room, key: str, known: str | None) -> None:
+        """Notify a room of the status of a person who took a name, unless clients know it.
+
+        Args:
+            known: The message that they know, see `known_after_rename`. They may also know one of a person
+                with this name whose leave was not announced.
+        """
+        is_returned = room.presence.take_return(key)
+        text = self.of(room.presence, key)
+        if key in room.presence and (is_returned or text != known):
             event = events.Away(room.presence.name_of(key), text is not None, text or "")
-            self._send(event, self._listening(room) - {but})
+            self._send(event, self._listening(room))
 
     def old_name_remains(self, rooms: Iterable[Room], old_key: str) -> None:
         """Notify the rooms of a renamed connection of the status of the person who still has the old name.

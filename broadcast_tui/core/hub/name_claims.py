@@ -60,15 +60,16 @@ class NameClaims:
 
     def _rename(self, peer: Peer, command: commands.Rename, name: str, when: Instant) -> None:
         old, old_key = peer.name, peer.key
+        rooms, key = [subscription.room for subscription in peer.subscriptions.values()], name_key(name)
+        known = {room: self._away.known_after_rename(room.presence, old_key, key) for room in rooms}
         self.claim(peer, name, when)
         self._broadcaster.reply(peer, events.Renamed(command.ref, name))
         if peer.is_counted and old != name:
-            for subscription in peer.subscriptions.values():
+            for room, text in known.items():
                 if old:
-                    self._broadcaster.broadcast_rename(subscription.room, peer, old, name, when)
-                self._away.renamed(subscription.room, peer.key, but=peer)
+                    self._broadcaster.broadcast_rename(room, peer, old, name, when)
+                self._away.renamed(room, peer.key, text)
             if old and old_key != peer.key:
-                rooms = [subscription.room for subscription in peer.subscriptions.values()]
                 self._away.old_name_remains(rooms, old_key)
 
     def needs(self, peer: Peer, name: str, when: Instant) -> tuple[Need, ...]:

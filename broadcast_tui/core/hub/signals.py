@@ -110,16 +110,18 @@ class Signals:
         key = member.key
         is_new = key not in presence
         before = self._away.of(presence, key)
+        old_key = name_key(member.former_name) if member.former_name else member.former
+        known = self._away.known_after_rename(presence, old_key, key)
         presence.change_part(node, member)
         if member.former_name and member.former_name != member.name:
             self._broadcaster.broadcast_rename(room, None, member.former_name, member.name, when)
         elif member.former and not member.former_name:
             self._broadcaster.broadcast_first_name(room, None, member.name, when)
         if member.former or member.former_name:
-            # A rename takes the away status along, which clients know.
-            self._away.adopt(room, key)
-            self._away.renamed(room, key)
-            if member.former_name and (old_key := name_key(member.former_name)) != key:
+            if self._away.adopt(room, key):
+                known = self._away.of(presence, key)
+            self._away.renamed(room, key, known)
+            if member.former_name and old_key != key:
                 self._away.old_name_remains([room], old_key)
         elif key in presence:
             self._away.part_changed(room, key, before, is_new=is_new)

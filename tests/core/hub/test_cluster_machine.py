@@ -259,6 +259,8 @@ class ClusterMachine(RuleBasedStateMachine):
         self.settle()
         if person.peer.name != old:
             self.unsure |= {name} if is_unsure else set()
+            # Dead nodes may have had the old name with another status, for whoever takes it next.
+            self.unsure |= {old} & {known for _, _, known in self.leaving}
             if text is not None:
                 self.away[name] = text
 
@@ -409,3 +411,31 @@ def test_a_rename_of_a_person_who_has_returned_as_their_away_status_ended() -> N
     machine.rename(number=1, name="zoe")
     machine.agree()
     assert machine.away == {"zoe": "tea"}  # the node of the return read it before it learned of the end
+
+
+def test_a_rename_to_the_name_of_a_person_who_was_away_on_a_dead_node() -> None:
+    machine = ClusterMachine()
+    machine.start()
+    machine.kick(number=0, name="ana", is_ban=False)
+    machine.set_away(number=0, text="lunch")
+    machine.come(name="ana", number=0, dev=False)
+    machine.replace_node(number=1)
+    machine.come(name="ana", number=1, dev=False)
+    machine.rename(number=0, name="bob")
+    machine.agree()
+    assert machine.away == {"bob": "lunch"}
+
+
+def test_a_name_that_was_given_up_is_taken_while_a_dead_node_knows_its_status() -> None:
+    machine = ClusterMachine()
+    machine.start()
+    machine.come(name="ana", number=1, dev=False)
+    machine.kick(number=0, name="bob", is_ban=False)
+    machine.set_away(number=0, text="tea")
+    machine.replace_node(number=0)
+    machine.set_away(number=0, text="tea")
+    machine.rename(number=0, name="zoe")
+    machine.come(name="bob", number=0, dev=False)
+    machine.rename(number=1, name="ana")
+    machine.agree()
+    assert machine.away == {"zoe": "tea", "ana": "tea"}
