@@ -143,6 +143,7 @@ class BroadcastServer:
         self._server: Server | None = None
         self._web: WebApp | None = None
         self._delay_ended = asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
 
     def _connect(self, cluster: RedisLink) -> None:
@@ -207,7 +208,10 @@ class BroadcastServer:
             SanctionFileError: The bans cannot be read.
             EngineError: The log cannot be opened.
             TokenFileError: The tokens cannot be read.
+            RuntimeError: The server has been started before.
         """
+        if self._server is not None or self._stopping is not None:
+            raise RuntimeError("This server has been started before; create a new one.")
         if self._authenticator is not None:
             self._authenticator.load()
         self.reload_sanctions()()
@@ -218,7 +222,9 @@ class BroadcastServer:
         if self.watchdog is not None:
             self.watchdog.watch_loop(asyncio.get_running_loop())
         await self._runner.start()
-        asyncio.get_running_loop().set_exception_handler(LoopErrors())
+        loop = asyncio.get_running_loop()
+        if loop.get_exception_handler() is None:  # that of an application remains
+            loop.set_exception_handler(LoopErrors())
         try:
             self._server = await serve(
                 self.handle_client if self._keeps_websockets else self._open_client,
@@ -312,12 +318,19 @@ class BroadcastServer:
         Those that remain after `deadline_s` seconds are dropped. For `delay_s` seconds before, or until the
         next call, the server only says that it is not ready, so that load balancers choose others. It leaves
         a shared port at once.
+
+        The server stops even if the call is cancelled; further calls wait for the end.
         """
-        if self._admission.leaving:
+        if self._stopping is not None:
             self._delay_ended.set()
-            await self._stopped.wait()
-        if self._server is None:
+        elif self._server is None:
             return
+        else:
+            self._stopping = asyncio.create_task(self._stop(code, deadline_s, delay_s))
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self, code: CloseCode, deadline_s: float, delay_s: float) -> None:
+        assert self._server is not None
         self._admission.leaving = True
         if self._share_port:
             self._server.close(close_connections=False)
@@ -341,12 +354,14 @@ class BroadcastServer:
         )
         self._runner.wake()
         await self._runner.flushed()
-        await self._close_all(connections, code, spread_s, deadline_s)
-        await self._runner.stop()
-        if self._watcher is not None:
-            self._watcher.cancel()
-        self._server = None
-        self._stopped.set()
+        try:
+            await self._close_all(connections, code, spread_s, deadline_s)
+            await self._runner.stop()
+        finally:
+            if self._watcher is not None:
+                self._watcher.cancel()
+            self._server = None
+            self._stopped.set()
         log.info("stopped", extra={"event": "stopped"})
 
     async def _close_all(

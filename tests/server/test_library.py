@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -152,6 +153,16 @@ async def test_port_in_use_raises_listen_error() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ListenError, match=rf"Port {port} on 127.0.0.1 is in use"):
             await BroadcastServer("127.0.0.1", port).start_server()
+
+
+async def test_the_exception_handler_of_an_application_remains() -> None:
+    loop = asyncio.get_running_loop()
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    async with running_server():
+        loop.call_soon(int, "x")
+        await eventually(lambda: bool(errors))
+    assert isinstance(errors[0]["exception"], ValueError)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])

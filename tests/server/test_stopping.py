@@ -64,6 +64,27 @@ async def test_stopping_twice_at_once_ends_both_calls() -> None:
         await in_time(server.serve_forever())
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 3600.0], ids=["at once", "later"])
+async def test_a_cancelled_call_stops_the_server_nevertheless(delay_s: float) -> None:
+    async with running_server() as server, plain_client(server.url) as ana:
+        stopping = asyncio.create_task(server.stop_server(delay_s=delay_s))
+        await asyncio.sleep(0)
+        stopping.cancel()
+        await asyncio.wait({stopping})
+        assert stopping.cancelled()
+        await in_time(asyncio.gather(server.stop_server(), ana.closed()))
+        await in_time(server.serve_forever())
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_a_server_is_started_only_once(is_stopped: bool) -> None:
+    async with running_server() as server:
+        if is_stopped:
+            await in_time(server.stop_server())
+        with pytest.raises(RuntimeError, match="create a new one"):
+            await server.start_server()
+
+
 async def test_stopping_a_server_that_was_never_started_ends_at_once() -> None:
     server = BroadcastServer("127.0.0.1", 0)
     async with asyncio.timeout(5.0):
