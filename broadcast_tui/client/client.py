@@ -117,6 +117,7 @@ class BroadcastClient(ClientRequests):
         self._outgoing = asyncio.Event()
         self._wakeup = asyncio.Event()
         self._closing = False
+        self._closed: asyncio.Task[None] | None = None
         self._paused = False
         """Whether the user disconnected; then there are no reconnects until `reconnect_now`."""
         self._has_reader = False
@@ -230,9 +231,12 @@ class BroadcastClient(ClientRequests):
             self._connection.stop()
 
     async def close(self, reason: str = "", timeout_s: float = LEAVE_TIMEOUT_S) -> None:
-        if self._closing:
-            return
-        self._closing = True
+        if self._closed is None:
+            self._closing = True
+            self._closed = asyncio.create_task(self._close(reason, timeout_s))
+        await asyncio.shield(self._closed)  # the client closes even if the call is cancelled
+
+    async def _close(self, reason: str, timeout_s: float) -> None:
         self._wakeup.set()
         try:
             if self._session.welcomed:
@@ -248,6 +252,8 @@ class BroadcastClient(ClientRequests):
             await asyncio.gather(self._task, return_exceptions=True)
         self._session.disconnected(ConnectionState.CLOSED, "")
         self._dispatch()
+        if self._connected is not None and not self._connected.done():
+            self._connected.set_exception(ConnectError("The client was closed before it had connected."))
         for outcome in self._outcomes.values():
             if not outcome.done():
                 outcome.set_exception(ConnectError("The client was closed before the post was acknowledged."))
@@ -271,7 +277,8 @@ class BroadcastClient(ClientRequests):
             retry: Keep trying while the server cannot be reached.
 
         Raises:
-            ConnectError: The server cannot be reached or refused the connection. The client is then closed.
+            ConnectError: The server cannot be reached or refused the connection. The client is then closed,
+                as it is if the call is cancelled.
         """
         if self._closing:
             raise ConnectError("This client is closed; create a new one.")
@@ -282,7 +289,7 @@ class BroadcastClient(ClientRequests):
         self.start()
         try:
             await self._connected
-        except ConnectError:
+        except (ConnectError, asyncio.CancelledError):
             await self.close()
             raise
 
@@ -386,7 +393,12 @@ class BroadcastClient(ClientRequests):
             raise RequestError(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
 
     async def _outcome(self, key: str) -> Outcome:
-        """The outcome of what was just passed to the session. `key`: its nonce or ref."""
+        """The outcome of what was just passed to the session. `key`: its nonce or ref.
+
+        Raises ConnectError if the client is closed.
+        """
+        if self._closing:
+            raise ConnectError("This client is closed; create a new one.")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._outcomes[key] = outcome
         self._dispatch()  # what was rejected at once already has its outcome

@@ -315,7 +315,7 @@ async def open_socket(
         return Disconnect(tls_reason(error, address.url), final=True, cause=cause)
     except InvalidStatus as error:
         return _http_reason(error, address.url)
-    except InvalidURI:
+    except (InvalidURI, ValueError):  # ValueError: a port out of range, or a label of more than 63 characters
         return Disconnect(
             f"{address.url} is not a valid server address", final=True, cause=DisconnectCause.UNUSABLE
         )

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 import broadcast_tui
-from broadcast_tui.client import BroadcastClient
+from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.errors import BroadcastError, RequestError
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.protocol import events
@@ -487,3 +487,54 @@ async def test_connecting_twice_returns_at_once() -> None:
         async with asyncio.timeout(5.0):
             await client.connect()
         assert client.state is ConnectionState.ONLINE
+
+
+async def test_a_closed_client_posts_nothing() -> None:
+    async with running_server() as server:
+        client = BroadcastClient("127.0.0.1", server.port, name="ana")
+        await in_time(client.connect())
+        await in_time(client.close())
+        with pytest.raises(ConnectError, match="create a new one"):
+            await in_time(client.post("lobby", "too late"))
+
+
+async def test_closing_ends_a_pending_connect() -> None:
+    async with running_server() as server:
+        port = server.port
+    client = BroadcastClient("127.0.0.1", port)
+    connecting = asyncio.create_task(client.connect(retry=True))
+    await asyncio.sleep(0)
+    await in_time(client.close())
+    with pytest.raises(ConnectError, match="closed before"):
+        await in_time(connecting)
+
+
+async def test_cancelling_connect_closes_the_client() -> None:
+    async with running_server() as server:
+        port = server.port
+    client = BroadcastClient("127.0.0.1", port)
+    connecting = asyncio.create_task(client.connect(retry=True))
+    await asyncio.sleep(0)
+    connecting.cancel()
+    await in_time(asyncio.wait({connecting}))
+    assert connecting.cancelled()
+    with pytest.raises(ConnectError, match="create a new one"):
+        await in_time(client.connect())
+    await in_time(anext(client.batches(), None))
+
+
+async def test_a_cancelled_close_ends_pending_posts() -> None:
+    async with (
+        running_server() as server,
+        running_proxy(server.port) as proxy,
+        online(proxy.port, "ana") as (client, _),
+    ):
+        proxy.flowing.clear()
+        posting = asyncio.create_task(client.post("lobby", "into the void"))
+        closing = asyncio.create_task(client.close(timeout_s=0.1))
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(ConnectError, match="closed before"):
+            await in_time(posting)
+        await in_time(client.close())
+        assert client.state is ConnectionState.CLOSED

@@ -62,6 +62,14 @@ async def test_unknown_host_is_reported() -> None:
         await in_time(BroadcastClient("no-such-host.invalid", 1, name="ana").connect())
 
 
+@pytest.mark.parametrize(
+    ("host", "port"), [("localhost", 99_999), ("x" * 64, 1)], ids=["port out of range", "long label"]
+)
+async def test_an_impossible_address_is_reported(host: str, port: int) -> None:
+    with pytest.raises(ConnectError, match="is not a valid server address"):
+        await in_time(BroadcastClient(host, port, name="ana").connect())
+
+
 async def test_other_websocket_server_is_rejected() -> None:
     async def echo(socket: ServerConnection) -> None:
         async for message in socket:
