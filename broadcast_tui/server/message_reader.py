@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -42,6 +43,7 @@ class MessageReader:
     Args:
         max_bytes: Maximum size of a message; None is unlimited.
         protocol: The library's protocol of the connection, to be used for its whole life.
+        on_pong: Called with the data of each pong.
     """
 
     __slots__ = (
@@ -51,17 +53,24 @@ class MessageReader:
         "_is_incomplete",
         "_is_shared",
         "_missing",
+        "_on_pong",
         "_output",
         "_received",
         "_size_max",
         "protocol",
     )
 
-    def __init__(self, max_bytes: int | None, protocol: ServerProtocol | None = None) -> None:
+    def __init__(
+        self,
+        max_bytes: int | None,
+        protocol: ServerProtocol | None = None,
+        on_pong: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._size_max = sys.maxsize if max_bytes is None else max_bytes
         self.protocol = protocol
         """The library's protocol, if it is needed now. Once closing has begun, it remains."""
         self._is_shared = protocol is not None
+        self._on_pong = on_pong
         self._received: bytes | bytearray = b""
         self._at = 0
         """Number of bytes of `_received` that have been parsed."""
@@ -145,6 +154,8 @@ class MessageReader:
             return payload, True
         if opcode == _PING:
             self._send([bytes((_PONG, size)) + payload])
+        elif self._on_pong is not None:
+            self._on_pong(payload)
         return None
 
     def _advance(self, end: int) -> None:
@@ -213,6 +224,8 @@ class MessageReader:
             if frame.fin:
                 self._fragments = None
                 return bytes(fragments), is_text
+        elif frame.opcode is Opcode.PONG and self._on_pong is not None:
+            self._on_pong(bytes(frame.data))
         return None
 
     def _use_protocol(self) -> ServerProtocol:
@@ -254,10 +267,11 @@ class MessageReader:
         return protocol.close_code
 
     def end(self) -> None:
-        """Let reference counting free the library's protocol of a closed connection.
+        """Let reference counting free a closed connection and the library's protocol.
 
         The garbage collector rarely looks at old objects: thousands of closed connections would stay.
         """
+        self._on_pong = None
         if self.protocol is not None:
             drop_tracebacks(self.protocol.parser_exc)
             self.protocol.parser.close()

@@ -98,7 +98,11 @@ class OpenConnection(asyncio.BaseProtocol):
         self.is_paused = websocket.paused
         """Whether the write buffer is full."""
         protocol = websocket.protocol
-        self._reader = MessageReader(protocol.max_message_size, protocol if keep else None)
+        self._reader = (
+            MessageReader(protocol.max_message_size, protocol, websocket.acknowledge_pings)
+            if keep
+            else MessageReader(protocol.max_message_size)
+        )
         self._websocket = websocket if keep else None
         self._handler = handler
         self._turns = turns

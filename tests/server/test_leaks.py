@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.limits import Limits
@@ -202,10 +203,23 @@ async def test_stopped_servers_leave_no_tasks_threads_or_descriptors(tmp_path: P
         assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
-@pytest.mark.parametrize("watchdog", [None, Watchdog()], ids=["unwatched", "watched"])
-async def test_closed_connections_are_freed_without_the_garbage_collector(watchdog: Watchdog | None) -> None:
+class _Subclass(BroadcastServer):
+    """A server that keeps the connections of the library."""
+
+    def register_client(self, websocket: ServerConnection) -> None:
+        super().register_client(websocket)
+
+
+@pytest.mark.parametrize(
+    ("kind", "watchdog"),
+    [(BroadcastServer, None), (BroadcastServer, Watchdog()), (_Subclass, None)],
+    ids=["unwatched", "watched", "subclass"],
+)
+async def test_closed_connections_are_freed_without_the_garbage_collector(
+    kind: type[BroadcastServer], watchdog: Watchdog | None
+) -> None:
     """It looks at old objects after millions of new ones, and pauses the server for as long as that takes."""
-    async with BroadcastServer("127.0.0.1", 0, limits=LIMITS, watchdog=watchdog) as server:
+    async with kind("127.0.0.1", 0, limits=LIMITS, watchdog=watchdog) as server:
         await come_and_go(server, 0)
         await eventually(lambda: server.connection_count == 0)
         gc.collect()

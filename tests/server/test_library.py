@@ -120,6 +120,7 @@ async def test_a_registered_connection_can_be_used_as_one_of_the_library() -> No
         await ana.next_of(type="message")
         await registered[0].send('{"type":"own"}')
         await ana.next_of(type="own")
+        assert await in_time(await registered[0].ping()) >= 0
         closing = asyncio.create_task(registered[0].close(4000, "enough"))
         assert (await ana.closed()) == (4000, "enough")
         await in_time(closing)

@@ -189,3 +189,18 @@ def test_the_code_is_that_of_the_side_that_closes_first() -> None:
     ours.feed(frame(CLOSE, b"\x0f\xa0"))
     ours.reader.receive_eof()
     assert ours.reader.close_code == 4000
+
+
+def test_pongs_are_passed_on_even_within_a_message() -> None:
+    pongs: list[bytes] = []
+    reader = MessageReader(None, ServerProtocol(state=State.OPEN), pongs.append)
+    mask = b"mask"
+    reader.feed(masked(Opcode.PONG, b"1", mask))
+    reader.feed(masked(Opcode.TEXT, b"a", mask, final=False))
+    reader.feed(masked(Opcode.PONG, b"2", mask))
+    reader.feed(masked(Opcode.CONT, b"b", mask))
+    messages = []
+    while reader.has_unread:
+        messages.append(reader.read())
+    assert pongs == [b"1", b"2"]
+    assert messages[-1] == (b"ab", True)

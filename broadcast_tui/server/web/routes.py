@@ -90,7 +90,9 @@ class Router:
                     return route, parameters
         allowed = self.allowed(path)
         if allowed:
-            text = f"Only {' and '.join(allowed)} {'are' if len(allowed) > 1 else 'is'} allowed here."
+            *others, last = allowed
+            methods = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+            text = f"Only {methods} allowed here."
             headers = {"Allow": ", ".join(allowed)}
             status = http.HTTPStatus.METHOD_NOT_ALLOWED
             raise HttpError(status, "method_not_allowed", text, headers=headers, close=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import jsonschema
+import pytest
 
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.hub.auth import Role
@@ -174,6 +175,16 @@ async def test_errors_have_the_status_and_the_code_of_the_protocol() -> None:
                 assert (answer.status, answer.json["code"]) == (status, code), (method, path, answer.text)
                 assert answer.json["message"]
         assert (await script.get("/rooms/ops")).lines == []
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/rooms/ops", "POST, GET and HEAD are"), ("/rooms", "GET and HEAD are"), ("/hooks/x", "POST is")],
+)
+async def test_other_methods_are_told_the_allowed_ones(path: str, methods: str) -> None:
+    async with scripted_server() as (_, script):
+        answer = await script.ask("DELETE", path)
+        assert answer.json["message"] == f"Only {methods} allowed here."
 
 
 async def test_limits_are_answered_with_the_time_to_wait() -> None:
