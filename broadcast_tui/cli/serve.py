@@ -268,7 +268,8 @@ def _file_warning(limits: AdmissionLimits) -> str:
         return ""
     files, connections = shortage
     return (
-        f"Warning: the open file limit of {files} allows only {connections} connections. "
+        f"Warning: the open file limit of {files} allows only {connections} connection"
+        f"{'s' * (connections != 1)}. "
         "Raise it with ulimit -n, or LimitNOFILE in systemd."
     )
 
@@ -365,14 +366,19 @@ async def _run(
     drain_delay_s: float,
 ) -> None:
     stopping = asyncio.Event()
-    code = CloseCode.GOING_AWAY
+    code, delay_s = CloseCode.GOING_AWAY, 0.0
+    hurrying: list[asyncio.Task[None]] = []
 
     def stop(chosen: CloseCode) -> None:
-        nonlocal code
-        if stopping.is_set():
+        nonlocal code, delay_s
+        if not stopping.is_set():
+            code = chosen
+            delay_s = drain_delay_s if code is CloseCode.RESTART else 0.0
+            stopping.set()
+        elif delay_s and not hurrying:
+            hurrying.append(asyncio.create_task(server.stop_server(code)))  # ends the delay
+        else:
             os._exit(130)
-        code = chosen
-        stopping.set()
 
     if sys.platform != "win32":
         loop = asyncio.get_running_loop()
@@ -403,7 +409,7 @@ async def _run(
     await stopping.wait()
     if watch is not None:
         watch.cancel()
-    await server.stop_server(code, delay_s=drain_delay_s if code is CloseCode.RESTART else 0.0)
+    await server.stop_server(code, delay_s=delay_s)
     if metrics is not None:
         await metrics.stop()
     flush_logs()

@@ -242,7 +242,8 @@ async def test_low_open_file_limit_is_reported(
         outcome = await server.stop(signal.SIGTERM)
     assert ("open file limit" in outcome.err) == bool(admitted)
     if admitted:
-        assert f"the open file limit of {files} allows only {admitted} connection" in outcome.err
+        connections = "1 connection" if admitted == 1 else f"{admitted} connections"
+        assert f"the open file limit of {files} allows only {connections}." in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -299,3 +300,17 @@ async def test_sigterm_is_delayed_for_load_balancers_and_sigint_is_not(tmp_path:
                 server.process.send_signal(number)
                 await ana.closed()
             assert ("stopping in 0.5 s" in (await server.ended()).err) == is_delayed
+
+
+async def test_a_second_signal_ends_the_delay(tmp_path: Path) -> None:
+    options = ("--drain-delay", "1h", "--history", "off")
+    async with program(*ANY_PORT, *options, home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        await server.line_with("Ctrl+C")
+        async with v1_client(url, "ana") as ana:
+            server.process.send_signal(signal.SIGTERM)
+            await server.log_line("stopping in 3600 s")
+            server.process.send_signal(signal.SIGINT)
+            assert (await ana.closed())[0] == 1012
+        outcome = await server.ended()
+        assert (outcome.status, outcome.out.splitlines()[-1]) == (0, "Broadcast server stopped.")
