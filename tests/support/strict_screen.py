@@ -3,7 +3,7 @@
 Cells have a text, a look and, in its second half, a wide character's `HALF`. Autowrap is off. Erased cells
 take the pen's background if `erases_coloured`. With `narrow` emoji and clusters take one cell only, as
 in terminals with older tables of widths; with `apart` each character of a cluster is drawn by itself,
-and a letter of a flag is wide.
+and a letter of a flag or a skin tone is wide.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import re
 from typing import NamedTuple
+from unicodedata import east_asian_width
 
 from rich.cells import cell_len
 
@@ -251,7 +252,8 @@ class StrictScreen:
 
     def _draw_apart(self, cluster: str) -> None:
         for character in cluster:
-            width = 2 if FLAG_LETTERS.match(character) else cell_len(character)
+            is_wide = FLAG_LETTERS.match(character) or east_asian_width(character) == "W"
+            width = 2 if is_wide else cell_len(character)
             for part in [character, HALF][:width]:
                 self._put(self.x, self.pen._replace(text=part), keep=True)
                 self.x = min(self.width - 1, self.x + 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from unicodedata import category
+from unicodedata import category, east_asian_width
 
 from rich.cells import cell_len
 
@@ -139,6 +139,14 @@ def _as_background(foreground: str) -> str:
     return f"{int(kind) + 10}{separator}{rest}"
 
 
+def _can_have_cells(character: str) -> bool:
+    """Whether a terminal can draw a character of a cluster by itself.
+
+    Rich counts no cells for a skin tone, but terminals such as tmux 3.3 draw it as a wide character.
+    """
+    return cell_len(character) > 0 or east_asian_width(character) == "W"
+
+
 class GlyphTable:
     """Interns each style and each grapheme cluster as one character. When it is full, start a new one."""
 
@@ -232,7 +240,7 @@ class GlyphTable:
         """Most cells that `text` covers on a terminal that draws each character of a cluster, and wide."""
         return max(
             (
-                at + 2 * sum(cell_len(character) > 0 for character in self.cluster(cell))
+                at + 2 * sum(map(_can_have_cells, self.cluster(cell)))
                 for at, cell in enumerate(text)
                 if ord(cell) >= _CLUSTERS_FROM
             ),

@@ -325,6 +325,15 @@ def test_wide_flag_letters_leave_no_trace() -> None:
     assert terminal.screen.lines[0].rstrip() == "after"
 
 
+def test_a_skin_tone_that_is_drawn_by_itself_leaves_no_trace() -> None:
+    terminal = Terminal(20, 1, apart=True)
+    for text in ("", "fine 👍🏽", "ok  👍🏽 yes"):
+        terminal.fill(0, text)
+        terminal.write()
+        shown = "".join(cell.text[0] for cell in terminal.screen.cells[0])
+        assert shown.replace("👍h", "👍🏽").rstrip() == text
+
+
 def test_a_cluster_beside_an_unknown_cell_does_not_change_the_pen() -> None:
     terminal = Terminal(2, 2)
     terminal.diff.put(0, 0, terminal.row("é\ufe0f"))
