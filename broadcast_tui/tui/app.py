@@ -51,6 +51,7 @@ from broadcast_tui.tui.quit import QuitFlow
 from broadcast_tui.tui.saved_settings import load_settings, save_setting
 from broadcast_tui.tui.saved_state import SavedState
 from broadcast_tui.tui.screens import chat_messages
+from broadcast_tui.tui.screens.palette import Palette
 from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, driver_of, ignore_size_variables
 from broadcast_tui.tui.terminal.no_color import drop_colors
 from broadcast_tui.tui.terminal.notifications import Notifier
@@ -366,6 +367,10 @@ class ChatApp(App[None]):
 
         if self._connections.shown is not None and not isinstance(self.screen, ModalScreen):
             self.push_screen(SettingsScreen(self._settings))
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
 
     def action_suspend_process(self) -> None:
         if self.is_kiosk:

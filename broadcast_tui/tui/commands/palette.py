@@ -11,6 +11,7 @@ from textual.screen import Screen
 
 from broadcast_tui.tui.commands.registry import Argument, available_commands
 from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.palette import choose_theme
 
 if TYPE_CHECKING:
     from broadcast_tui.tui.app import ChatApp
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def palette_commands(app: ChatApp, screen: Screen[None]) -> Iterator[SystemCommand]:
     """Yield the entries of the palette opened over `screen`."""
-    yield SystemCommand("Theme", "Choose a color theme", app.action_change_theme)
+    yield SystemCommand("Theme", "Choose a color theme", partial(choose_theme, app))
     for name in sorted(app.available_themes):
         choose = partial(setattr, app, "theme", name)
         yield SystemCommand(f"Theme {name}", "Use these colors", choose, discover=False)

@@ -11,12 +11,11 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.widgets.dialog import Dialog, DialogList
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogList, DialogScreen
 
 HINTS = ("↑↓ Choose", "Enter OK", "Esc Back")
 LETTERS_AFTER_S = 0.5
@@ -47,7 +46,7 @@ def numbered_choices(texts: Sequence[str]) -> list[Choice]:
     ]
 
 
-class ChoiceScreen(ModalScreen[str]):
+class ChoiceScreen(DialogScreen[str]):
     """Dismissed with the value of the selected answer, or with "" by Esc.
 
     Args:

@@ -10,15 +10,14 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from broadcast_tui.tui.screens.login import NameInput
-from broadcast_tui.tui.widgets.dialog import Dialog, DialogList
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogList, DialogScreen
 
 
-class FilterListScreen(ModalScreen[str]):
+class FilterListScreen(DialogScreen[str]):
     """Dismissed with the value of the chosen entry, or with None by Esc.
 
     Args:

@@ -15,12 +15,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from broadcast_tui.tui.commands.parser import grouped
 from broadcast_tui.tui.keymap import bind, first_keys, key_help
-from broadcast_tui.tui.widgets.dialog import Dialog
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogScreen
 
 SECOND_WIDTH_MIN = 24
 """Narrowest second column, in cells; below that the descriptions go on rows of their own."""
@@ -61,7 +60,7 @@ class Section(msgspec.Struct, frozen=True):
         yield table
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(DialogScreen[None]):
     """Closed by Esc, q or the key that opened it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,14 +10,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from broadcast_tui.tui.model.text.hidden_characters import HiddenCharacter, hidden_characters, split_hidden
 from broadcast_tui.tui.model.text.links import titled_links
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
-from broadcast_tui.tui.widgets.dialog import Dialog
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogScreen
 
 
 def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str, str]]:
@@ -48,7 +47,7 @@ def _facts_of_state(details: PostDetails) -> list[tuple[str, str]]:
     return facts
 
 
-class InspectScreen(ModalScreen[None]):
+class InspectScreen(DialogScreen[None]):
     """Closed by Esc, Enter, i or q."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,7 +9,6 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from broadcast_tui.core.errors import BroadcastError
@@ -19,7 +18,7 @@ from broadcast_tui.tui.invites import Invite, InviteMaker
 from broadcast_tui.tui.model.text.wrapping import wrap
 from broadcast_tui.tui.model.transcript.selection import Excerpt
 from broadcast_tui.tui.terminal.clipboard import copy
-from broadcast_tui.tui.widgets.dialog import Dialog
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogScreen
 from broadcast_tui.tui.widgets.toast import show_toast, show_warning
 
 BESIDE_MIN = 28
@@ -29,7 +28,7 @@ FRAME = (6, 2)
 USE = "Scan the code, open the link in a browser, or pass it to broadcast-tui chat."
 
 
-class InviteScreen(ModalScreen[None]):
+class InviteScreen(DialogScreen[None]):
     """Closed by Esc, Enter or q. The code is shown only where all of it fits."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

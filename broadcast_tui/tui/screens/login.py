@@ -8,14 +8,13 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import active_key, bind
-from broadcast_tui.tui.widgets.dialog import Dialog
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogScreen
 from broadcast_tui.tui.widgets.key_dispatch import run_binding
 
 HINT = "Other people will see this name. /nick changes it later."
@@ -42,7 +41,7 @@ class NameInput(Input):
         self.replace(visible_line(line), *self.selection)
 
 
-class LoginScreen(ModalScreen[str]):
+class LoginScreen(DialogScreen[str]):
     """Dismissed with a valid name. `reason` is why the last name was rejected."""
 
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-tall")]  # noqa: RUF012

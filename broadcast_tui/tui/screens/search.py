@@ -10,7 +10,6 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -31,13 +30,13 @@ from broadcast_tui.tui.model.transcript.selection import Excerpt
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.themes import MUTED
 from broadcast_tui.tui.widgets.conversation import PostActor
-from broadcast_tui.tui.widgets.dialog import Dialog, DialogList
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogList, DialogScreen
 from broadcast_tui.tui.widgets.log_styles import name_colors
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.post_bar import PostAction
 
 
-class SearchScreen(ModalScreen[None]):
+class SearchScreen(DialogScreen[None]):
     """The results of `search`.
 
     Args:
@@ -145,7 +144,7 @@ class SearchScreen(ModalScreen[None]):
         getattr(self.query_one(OptionList), f"action_{how}")()
 
 
-class ContextScreen(ModalScreen[None]):
+class ContextScreen(DialogScreen[None]):
     """A post with the posts before and after it, in a log of its own.
 
     Args:
@@ -372,5 +371,5 @@ class SearchController:
         self._get_actor().act(action, target_of_post(post, self._state.name))
 
     def _dismiss(self) -> None:
-        if isinstance(screen := self._app.screen, ModalScreen):
+        if isinstance(screen := self._app.screen, DialogScreen):
             screen.dismiss()

@@ -8,18 +8,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.settings import SETTINGS, Setting, Settings
-from broadcast_tui.tui.widgets.dialog import Dialog, DialogList
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogList, DialogScreen
 
 LABEL_CELLS = max(len(setting.label) for setting in SETTINGS)
 
 
-class SettingsScreen(ModalScreen[None]):
+class SettingsScreen(DialogScreen[None]):
     """Shows and changes `settings`. Closed by Esc, q or the key that opened it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,7 +9,6 @@ from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from broadcast_tui.client.requests import ClientRequests
@@ -23,14 +22,14 @@ from broadcast_tui.tui.model.thread import Thread
 from broadcast_tui.tui.model.transcript.selection import Excerpt
 from broadcast_tui.tui.widgets.composer import Composer, Submission
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
-from broadcast_tui.tui.widgets.dialog import Dialog
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogScreen
 from broadcast_tui.tui.widgets.message_log import MessageLog
 
 THREAD_MAX = 200
 """Posts of a thread to fetch."""
 
 
-class ThreadScreen(ModalScreen[None]):
+class ThreadScreen(DialogScreen[None]):
     """The posts of `thread`; closed by Esc.
 
     Args:

@@ -10,14 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from broadcast_tui.client.security import TrustError, normalize_token
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.screens.login import NameInput
-from broadcast_tui.tui.widgets.dialog import Dialog
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogScreen
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Checkbox(Static, can_focus=True):
         self.value = not self.value
 
 
-class TokenScreen(ModalScreen[TokenGiven]):
+class TokenScreen(DialogScreen[TokenGiven]):
     """Dismissed with a token, or with None by Esc. `reason` is the server's reason to require one."""
 
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (16, "-tall")]  # noqa: RUF012

@@ -13,8 +13,10 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.screen import ModalScreen, ScreenResultType
 from textual.strip import Strip
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -29,6 +31,16 @@ def load_dialog_styles(app: App[object]) -> None:
     """Load the style of dialogs, unless that has been done before."""
     if not app.stylesheet.has_source(str(STYLES)):
         app.stylesheet.add_source(STYLES.read_text("utf-8"), (str(STYLES), ""))
+
+
+class DialogScreen(ModalScreen[ScreenResultType]):
+    """A screen over the chat. Dismissing it a second time does nothing.
+
+    In Textual 8.2, that would close the screen below: two Enter in one read select an entry of a list twice.
+    """
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        return super().dismiss(result) if self.is_active else AwaitComplete()
 
 
 class Dialog(VerticalScroll):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from textual import events
 from textual.screen import ModalScreen
+from textual.widgets import OptionList
 
+from broadcast_tui.tui.screens.palette import Palette, choose_theme
 from broadcast_tui.tui.widgets.dialog import Dialog, fitting_hints
 from tests.support.chat_app import chatting
 from tests.support.scenes import SCENES, showing
@@ -45,4 +47,52 @@ async def test_a_key_typed_before_a_dialog_is_mounted_closes_it(opens: str, clos
             chat.app.post_message(events.Key(key, None))
         await chat.settled()
         await chat.pilot.pause()
-        assert chat.app.screen is chat.screen
+        assert not isinstance(chat.app.screen, ModalScreen)
+        assert chat.screen.is_running
+
+
+@pytest.mark.parametrize("opened_by", ["alt+k", "ctrl+g", "/delete", "themes"])
+async def test_two_enter_in_one_read_choose_once(opened_by: str) -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("ana", "hello"))
+        if opened_by.startswith("/"):
+            await chat.enter(opened_by)
+        elif opened_by == "themes":
+            choose_theme(chat.app)
+            await chat.pilot.pause()
+        else:
+            await chat.type(opened_by)
+        assert isinstance(chat.app.screen, ModalScreen)
+        while chat.app.screen.query_one(OptionList).option_count == 0:
+            await chat.pilot.pause()
+        for _ in range(2):
+            chat.app.post_message(events.Key("enter", "\r"))
+        await chat.settled()
+        await chat.pilot.pause()
+        assert not isinstance(chat.app.screen, ModalScreen)
+        assert chat.screen.is_running
+
+
+async def test_two_enter_in_one_read_run_a_command_of_the_palette_once() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type("ctrl+g", *"People")
+        listed = chat.app.screen.query_one(OptionList)
+        while not (listed.option_count and "People" in str(listed.get_option_at_index(0).prompt)):
+            await chat.pilot.pause()
+        for _ in range(2):
+            chat.app.post_message(events.Key("enter", "\r"))
+        await chat.settled()
+        await chat.pilot.pause()
+        assert chat.screen.people.display
+
+
+async def test_a_timer_of_the_palette_that_fires_while_it_closes_does_nothing() -> None:
+    async with chatting("ana") as chat:
+        await chat.type("ctrl+g")
+        palette = chat.app.screen
+        assert isinstance(palette, Palette)
+        timer = palette.set_timer(60, lambda: palette.query_one("#gone"))
+        palette.dismiss()
+        await chat.pilot.pause()
+        assert timer._callback is not None
+        timer._callback()
