@@ -476,7 +476,7 @@ class ChatScreen(Screen[None]):
         message = f"Message {self._state.rooms.shown.label}{f' on {server}' if server else ''}"
         self.composer.set_hint(self._client.hint or message)
         self.rooms.show(room_rows(self.servers))
-        self.set_class(len(self.servers.places) > 1, "-several")
+        self.rooms.set_class(len(self.servers.places) > 1, "-several")
 
     def _report_changes(self) -> None:
         """Tell the app about a new name and new numbers of unread posts."""

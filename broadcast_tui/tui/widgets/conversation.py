@@ -207,7 +207,10 @@ class Conversation(Vertical):
         """Show topic, pinned posts and open question of the displayed room."""
         room = self._state.rooms.shown
         self.header.show(room)
-        self.query_one("#talk").set_class(self.empty.show(room), "-empty")
+        is_empty = self.empty.show(room)
+        # A class on their parent would make Textual compute the styles of everything in it again.
+        for widget in (self.log_view, self.empty):
+            widget.set_class(is_empty, "-empty")
         self.question_bar.show(room.notes.open_question(self._state.name), self.answer_key)
 
     def follow_log(self) -> None:
