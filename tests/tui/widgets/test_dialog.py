@@ -92,7 +92,8 @@ async def test_a_timer_of_the_palette_that_fires_while_it_closes_does_nothing() 
         palette = chat.app.screen
         assert isinstance(palette, Palette)
         timer = palette.set_timer(60, lambda: palette.query_one("#gone"))
-        palette.dismiss()
-        await chat.pilot.pause()
         assert timer._callback is not None
         timer._callback()
+        palette.dismiss()
+        await chat.pilot.pause()
+        assert chat.screen.is_running
