@@ -443,6 +443,9 @@ class ChatApp(App[None]):
             super()._display(screen, renderable)
         else:
             self.post_display_hook()
+        if screen.outer_size != self.size:
+            # Textual 8.2 reports a screen's size to it after each layout, and that can replace a newer one.
+            screen.post_message(events.Resize(self.size, self.size))
 
     def on_text_selected(self) -> None:
         """Show how to copy text of a log that was selected with the mouse."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from rich.console import RenderableType
 from rich.control import Control
-from textual import events
+from textual import events, messages
 from textual._compositor import CompositorUpdate
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.geometry import Size
@@ -18,6 +18,7 @@ from textual.screen import Screen
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.screens.chat import ChatScreen
 from tests.support.chat_app import Chat, chatting
+from tests.support.running import eventually
 from tests.support.scenes import fixed_clock
 from tests.support.strict_screen import StrictScreen
 
@@ -53,12 +54,12 @@ class Terminal:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    found = Terminal()
+    found, shown = Terminal(), ChatApp._display
 
     def display(app: ChatApp, screen: Screen[object], update: RenderableType | None) -> None:
         if isinstance(update, CompositorUpdate) and app._running and not app._batch_count:
             found.show(app, update)
-        app.post_display_hook()
+        shown(app, screen, update)
 
     monkeypatch.setattr(ChatApp, "_display", display)
     return found
@@ -127,6 +128,23 @@ async def test_after_a_drag_it_shows_the_last_size_and_what_came_in_between(term
         assert len(shown) == 22
         assert "during the drag 25" in "".join(shown)
         assert "xxxxxx" in "".join(shown)
+
+
+@pytest.mark.parametrize("keys", [(), ("f1",)], ids=["log", "dialog"])
+async def test_a_size_is_not_lost_behind_an_earlier_one(terminal: Terminal, keys: tuple[str, ...]) -> None:
+    earlier, newer = Size(90, 30), Size(110, 28)
+    async with chat_of_size((80, 24), keys) as chat:
+        await chat.pilot.resize_terminal(*newer)
+        await finish(chat)
+        screen, expected = chat.app.screen, terminal.rows
+        # Textual reports the earlier size again, behind the newer one.
+        screen.post_message(events.Resize(earlier, earlier))
+        screen.post_message(messages.Update(screen))
+        screen.post_message(events.Resize(newer, newer))
+        await eventually(lambda: not screen.message_queue_size)
+        await finish(chat)
+        assert screen.outer_size == newer
+        assert terminal.rows == expected
 
 
 async def test_a_scrolled_log_keeps_its_top_post(terminal: Terminal) -> None:
