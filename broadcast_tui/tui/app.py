@@ -437,9 +437,8 @@ class ChatApp(App[None]):
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Show a compositor update with our renderer; Textual shows what the renderer does not accept."""
         can_write = self.is_running and not self._closed and not self.is_headless
-        # Textual mounts the app in a batch, and drops the updates of a batch: here the first screen.
-        is_dropped = self._batch_count > 0 and self._is_mounted
-        if renderable is None or is_dropped or not can_write or not self._renderer.show(renderable):
+        # Textual 8.2 drops updates while something is changed in a batch, although nothing paints them again.
+        if renderable is None or not can_write or not self._renderer.show(renderable):
             super()._display(screen, renderable)
         else:
             self.post_display_hook()

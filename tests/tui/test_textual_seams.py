@@ -28,7 +28,6 @@ SEAMS: list[tuple[str, str, str]] = [
     # The app: output, crash, end
     ("textual.app:App", "_display", "self, screen, renderable"),
     ("textual.app:App", "_batch_count", ATTRIBUTE),
-    ("textual.app:App", "_is_mounted", ATTRIBUTE),
     ("textual.app:App", "_closed", ATTRIBUTE),
     ("textual.app:App", "_driver", ATTRIBUTE),
     ("textual.app:App", "_filters", ATTRIBUTE),

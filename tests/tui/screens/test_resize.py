@@ -57,7 +57,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     found, shown = Terminal(), ChatApp._display
 
     def display(app: ChatApp, screen: Screen[object], update: RenderableType | None) -> None:
-        if isinstance(update, CompositorUpdate) and app._running and not app._batch_count:
+        if isinstance(update, CompositorUpdate) and app._running:
             found.show(app, update)
         shown(app, screen, update)
 

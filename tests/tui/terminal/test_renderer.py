@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from rich.console import RenderableType
 from rich.control import Control
+from rich.text import Text
 from textual import events
 from textual._compositor import CompositorUpdate
 from textual.drivers.headless_driver import HeadlessDriver
@@ -71,7 +72,7 @@ def screens(monkeypatch: pytest.MonkeyPatch) -> Screens:
     both = Screens()
 
     def display(app: ChatApp, screen: Screen[object], update: RenderableType | None) -> None:
-        if isinstance(update, CompositorUpdate) and app._running and not app._batch_count:
+        if isinstance(update, CompositorUpdate) and app._running:
             both.resize(app.screen.outer_size)
             cursor = app.screen.outer_size.clamp_offset(app.cursor_position)
             both.stock.feed(update.render_segments(app.console) + Control.move_to(*cursor).segment.text)
@@ -183,6 +184,21 @@ async def test_ctrl_l_repairs_the_screen(screens: Screens) -> None:
         await chat.type("ctrl+l")
         await chat.pilot.pause()
         assert screens.fast.seen == before
+
+
+async def test_an_update_in_a_batch_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with chatting() as chat:
+        app, shown = chat.app, list[object]()
+
+        def show(update: object) -> bool:
+            shown.append(update)
+            return True
+
+        monkeypatch.setattr(ChatApp, "is_headless", False)
+        monkeypatch.setattr(app._renderer, "show", show)
+        with app.batch_update():
+            app._display(app.screen, update := Text("new"))
+            assert shown[-1] is update, "nothing paints it again after the batch"
 
 
 async def test_textual_writes_itself_if_it_is_not_as_expected(
