@@ -166,7 +166,11 @@ class ChatApp(App[None]):
             self, self._preferences, self._settings, mentions, advice or {}, is_kiosk=kiosk
         )
         self._connections = ConnectedServers(self, self._saved, make_invite, self._ask_if_due)
-        self._signals = Signals(self._handle_signal, self._handle_terminal_gone, self._handle_hang)
+        self._signals = Signals(
+            lambda number, meaning: self._leave(128 + number, f"{PROGRAM}: {meaning}"),
+            self._handle_terminal_gone,
+            self._handle_hang,
+        )
         self._terminal_title = TerminalTitle(self._write_to_terminal)
         self._renderer = TerminalRenderer(self)
         self._quit = QuitFlow(self, self._server_prompts, self._renderer)
@@ -395,9 +399,6 @@ class ChatApp(App[None]):
             self._save_preferences()
         self._quit.begin(self._connections.clients, code, message)
 
-    def _handle_signal(self, number: int, meaning: str) -> None:
-        self._leave(128 + number, f"{PROGRAM}: {meaning}")
-
     def _handle_terminal_gone(self) -> None:
         if isinstance(driver := driver_of(self), ChatDriver):
             driver.discard_output()
@@ -450,6 +451,11 @@ class ChatApp(App[None]):
         """Show how to copy text of a log that was selected with the mouse."""
         if any(log.highlights.selected() for log in self.screen.query(MessageLog)):
             show_toast(self.screen, f"{active_key(self, 'app.interrupt')} copies the selection")
+
+    @property
+    def _background_screens(self) -> list[Screen[object]]:
+        """Screens that show through the current one. Textual 8.2 paints one behind an opaque screen, too."""
+        return super()._background_screens if self.screen.styles.background.a < 1 else []
 
     def on_resize(self) -> None:
         self._renderer.invalidate()

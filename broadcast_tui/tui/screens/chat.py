@@ -6,6 +6,7 @@ do (another name, the terminal's title, saved rooms, another server, quitting) i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -38,6 +39,7 @@ from broadcast_tui.tui.model.status import ShownElsewhere
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.screens import chat_messages as messages
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
+from broadcast_tui.tui.screens.one_layout import one_layout
 from broadcast_tui.tui.screens.screen_context import ScreenContext
 from broadcast_tui.tui.screens.server_display import OneServer, ServerDisplay
 from broadcast_tui.tui.screens.side_lists import SideLists
@@ -118,6 +120,8 @@ class ChatScreen(Screen[None]):
         self._quit_key = 0
         """The composer's key count at the first request to quit."""
         self._was_displayed = False
+        self._is_resizing = False
+        """Whether the screen is being laid out for a new size, and painted only after that."""
         self.is_ready = False
         """Whether `receive` can be called."""
         self._before: ChatScreen | None = None
@@ -155,10 +159,29 @@ class ChatScreen(Screen[None]):
         # A dialog shows the current toasts again, in a place of their own.
         self.query("ToastHolder").remove()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Prepare the layout that follows, which is the only one for this size."""
-        if not self._size_classes.update(event.size) and event.size == self.outer_size:
-            event.prevent_default()  # Textual sends one more when it has laid out the screen
+    async def on_resize(self, event: events.Resize) -> None:
+        """Lay out the screen for a new size, in place of Textual's handler, and then paint it separately."""
+        event.prevent_default()
+        # The event may be Textual's report of an earlier size, after a layout for that.
+        size, before = self.app.size, self.outer_size
+        if not self._size_classes.update(size) and size == before:
+            return
+        self._is_resizing = True
+        try:
+            with one_layout():
+                self._screen_resized(size)
+            for _ in range(2):  # in each turn, the event loop handles input and timers last
+                await asyncio.sleep(0)
+        finally:
+            self._is_resizing = False
+        # The requests to paint the resized widgets are handled before that.
+        self.call_later(self._compositor_refresh)
+        if size != before:
+            self._repaint_required = False  # that was a request to paint all of it once more
+
+    def _compositor_refresh(self) -> None:
+        if not self._is_resizing:
+            super()._compositor_refresh()
 
     def on_mount(self) -> None:
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
@@ -300,20 +323,22 @@ class ChatScreen(Screen[None]):
             self._display.display(self.servers.shown)
 
     @on(RoomList.RoomChosen)
+    @on(RoomList.ServerChosen)
     @on(MessageLog.RoomClicked)
-    def show_chosen_room(self, event: RoomList.RoomChosen | MessageLog.RoomClicked) -> None:
-        if isinstance(event, RoomList.RoomChosen):
-            self.action_go_to_room(event.number)
-        else:
-            self.submit(f"/join {event.room}")
+    def show_chosen_room(
+        self, event: RoomList.RoomChosen | RoomList.ServerChosen | MessageLog.RoomClicked
+    ) -> None:
+        match event:
+            case RoomList.RoomChosen():
+                self.action_go_to_room(event.number)
+            case RoomList.ServerChosen():
+                self.show_place(self.servers.place_of(self.servers.all[event.index]))
+            case MessageLog.RoomClicked():
+                self.submit(f"/join {event.room}")
 
     @on(MemberList.PersonChosen)
     def show_chosen_person(self, event: MemberList.PersonChosen) -> None:
         self.submit(f"/query {event.name}")
-
-    @on(RoomList.ServerChosen)
-    def show_chosen_server(self, event: RoomList.ServerChosen) -> None:
-        self.show_place(self.servers.place_of(self.servers.all[event.index]))
 
     def action_step_room(self, step: int) -> None:
         self.submit_pending()

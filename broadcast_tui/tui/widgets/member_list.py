@@ -46,6 +46,7 @@ class MemberList(VerticalScroll, can_focus=False):
         self._people: tuple[Person, ...] | None = ()
         self._online: int | None = None
         self._hues = NameHues()
+        self._drawn_width = -1
 
     def compose(self) -> ComposeResult:
         yield Static(id="people-heading", markup=False)
@@ -67,7 +68,8 @@ class MemberList(VerticalScroll, can_focus=False):
             self._draw()
 
     def on_resize(self) -> None:
-        self._draw()
+        if self.scrollable_content_region.width != self._drawn_width:
+            self._draw()
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -82,7 +84,7 @@ class MemberList(VerticalScroll, can_focus=False):
             return
         colors, muted = name_colors(self), muted_color(self.app)
         people = self._people or ()
-        width = self.scrollable_content_region.width
+        width = self._drawn_width = self.scrollable_content_region.width
         # In a larger room, the hues are for those who write.
         hue_of = self._hues.of if len(people) <= len(colors) else self._hues.peek
         lines = [_line(person, colors[hue_of(person.name)], muted, width) for person in people]

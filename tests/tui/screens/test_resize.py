@@ -10,7 +10,7 @@ import pytest
 from rich.console import RenderableType
 from rich.control import Control
 from textual import events, messages
-from textual._compositor import CompositorUpdate
+from textual._compositor import CompositorUpdate, LayoutUpdate
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.geometry import Size
 from textual.screen import Screen
@@ -38,12 +38,14 @@ class Terminal:
 
     def __init__(self) -> None:
         self._screen = StrictScreen(80, 24)
+        self.full_paints = 0
 
     def show(self, app: ChatApp, update: CompositorUpdate) -> None:
         size = app.screen.outer_size
         if (self._screen.width, self._screen.height) != size:
             self._screen = StrictScreen(*size)
             self._screen.scramble(random.Random(1))
+        self.full_paints += isinstance(update, LayoutUpdate)
         home = Control.move_to(0, 0).segment.text
         self._screen.feed(update.render_segments(app.console) + home)
 
@@ -160,3 +162,16 @@ async def test_a_scrolled_log_keeps_its_top_post(terminal: Terminal) -> None:
             anchor = log.index.anchor_at(round(log.scroll_y))
             assert anchor is not None
             assert anchor.line_id == top_id
+
+
+async def test_a_new_size_takes_one_layout_and_one_paint(terminal: Terminal) -> None:
+    async with chat_of_size((120, 30)) as chat:
+        screen, layouts = chat.screen, list[Size]()
+        screen.screen_layout_refresh_signal.subscribe(
+            screen, lambda _: layouts.append(screen.outer_size), immediate=True
+        )
+        before = terminal.full_paints
+        await chat.pilot.resize_terminal(120, 40)
+        await finish(chat)
+        assert layouts == [(120, 40)]
+        assert terminal.full_paints == before + 1
