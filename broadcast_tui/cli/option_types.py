@@ -68,7 +68,8 @@ def time_span(_type: object, tokens: Sequence[Token]) -> float:
 Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
 ServerPort = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=1, lte=65535))]
 """Port of a server that listens already."""
-Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
+Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=2**53))]
+"""At most the largest integer that every client can read as JSON (RFC 8259 6), and SQLite can store."""
 Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 Duration = Annotated[float, Parameter(converter=time_span, validator=Number(gt=0))]
 Delay = Annotated[float, Parameter(converter=time_span, validator=Number(gte=0, lt=math.inf))]

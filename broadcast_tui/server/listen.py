@@ -17,6 +17,7 @@ try:
 except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]
 
+PORT_MAX = 65_535
 BACKLOG = 4096
 """Connections that wait in the system until they are accepted."""
 ACCEPTS_PER_TURN = 16
@@ -52,9 +53,11 @@ async def choose_addresses(host: str, port: int, *, share_port: bool = False) ->
         share_port: Whether the port may be in use by processes of the same user that share it, too.
 
     Raises:
-        ListenError: The host is unknown or not on this machine, or the port is in use or not permitted, or
-            ports cannot be shared on this system.
+        ListenError: The host is unknown or not on this machine, or the port is out of range, in use or not
+            permitted, or ports cannot be shared on this system.
     """
+    if not 0 <= port <= PORT_MAX:
+        raise ListenError(f"Invalid port: {port}. Use a number from 0 to {PORT_MAX}.", "port")
     if share_port and sys.platform not in SHARING_PLATFORMS:
         text = "This system does not distribute connections over processes with the same port."
         raise ListenError(text, "sharing")

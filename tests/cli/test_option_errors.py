@@ -47,6 +47,10 @@ EXAMPLES = "Use 90s, 5m or 2h."
         ("serve --keep-bytes 64MB", f"Invalid value for --keep-bytes: '64MB' is not a whole number. {UNIT}"),
         ("serve --port 0x50", "Invalid value for --port: '0x50' is not a whole number."),
         ("serve --drain-delay x", f"Invalid value for --drain-delay: 'x' is not a duration. {EXAMPLES}"),
+        (
+            f"serve --max-rooms {2**53 + 1}",
+            f'Invalid value "{2**53 + 1}" for --max-rooms. Must be <= {2**53}.',
+        ),
         ("tail --timeout 5x", "Invalid value for --timeout: '5x' is not a duration. " + EXAMPLES),
     ],
 )

@@ -156,6 +156,13 @@ async def test_port_in_use_raises_listen_error() -> None:
             await BroadcastServer("127.0.0.1", port).start_server()
 
 
+@pytest.mark.parametrize("port", [-1, 65_536])
+async def test_a_port_out_of_range_raises_listen_error(port: int) -> None:
+    with pytest.raises(ListenError, match=f"Invalid port: {port}") as raised:
+        await BroadcastServer("127.0.0.1", port).start_server()
+    assert raised.value.fault == "port"
+
+
 async def test_the_exception_handler_of_an_application_remains() -> None:
     loop = asyncio.get_running_loop()
     errors: list[dict[str, Any]] = []
