@@ -190,7 +190,6 @@ class ChatScreen(Screen[None]):
         self.conversation.answer_key = active_key(self.app, "log.answer-question")
         state = self._state
         self._lists = SideLists(self, state.settings, self.refresh_views)
-        self.log_view.rows.is_room = lambda name: name in state.rooms.joined or name in state.known_rooms
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.is_ready = True
@@ -449,7 +448,8 @@ class ChatScreen(Screen[None]):
             return
         state, view = self._state, self._state.rooms.shown
         people |= self._refresh_room()
-        if self.log_view.rows.set_own_name(state.name):
+        rows = self.log_view.rows
+        if rows.set_own_name(state.name) | rows.set_rooms({*state.rooms.joined, *state.known_rooms}):
             self.log_view.refresh()
         self.log_view.refresh_lines()
         self.status.refresh_status()

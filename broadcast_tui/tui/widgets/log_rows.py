@@ -28,8 +28,7 @@ class LogRows:
         self._renderer: LineRenderer | None = None
         self.own_name = ""
         """Name of the user, whose votes are highlighted; set by `set_own_name`."""
-        self.is_room: Callable[[str], bool] = lambda name: False
-        """Whether `#name` in a text is a link to a room."""
+        self._rooms: set[str] = set()
         self._strips: dict[int, list[Strip]] = {}
         """Rendered lines by id, oldest rendering first."""
 
@@ -55,6 +54,18 @@ class LogRows:
         self.own_name = name
         self.reset()
         return True
+
+    def set_rooms(self, names: set[str]) -> bool:
+        """Link to the rooms with these names; returns whether they are others than before."""
+        if names == self._rooms:
+            return False
+        self._rooms = names
+        self.clear()
+        return True
+
+    def is_room(self, name: str) -> bool:
+        """Whether `#name` in a text is a link to a room."""
+        return name in self._rooms
 
     def clear(self) -> None:
         """Drop all rendered lines."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.geometry import Region
 from textual.widgets import OptionList
 
 from broadcast_tui.client.storage.preferences import Preferences
@@ -357,6 +358,30 @@ async def test_a_notice_does_not_cover_the_switcher_of_a_small_terminal() -> Non
         await chat.pilot.pause()
         assert "a notice" in "".join(chat.drawn())
         assert chat.drawn("#switcher") == before
+
+
+def room_links(chat: Chat) -> list[str]:
+    """The underlined parts of the log."""
+    log = chat.screen.log_view
+    return [
+        segment.text
+        for strip in log.render_lines(Region(0, 0, *log.container_size))
+        for segment in strip
+        if segment.style is not None and segment.style.underline
+    ]
+
+
+async def test_earlier_posts_link_to_a_room_while_it_is_known() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "see #docs and #dev"))
+        assert room_links(chat) == []
+        await chat.client.deliver(room_list("", (("docs", 7, ""),), False))
+        assert room_links(chat) == ["#docs"]
+        await enter_rooms(chat, "dev")
+        await chat.type("alt+1")
+        assert room_links(chat) == ["#docs", "#dev"]
+        await chat.enter("/part #dev")
+        assert room_links(chat) == ["#docs"]
 
 
 async def test_a_click_on_the_name_of_a_room_goes_there() -> None:
