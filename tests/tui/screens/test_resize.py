@@ -28,6 +28,7 @@ PREPARED = {
     "log": (),
     "dialog": ("f1",),
     "find bar": ("ctrl+f", *"post 49"),
+    "long draft": tuple("words that fill more than one row of the composer " * 2),
     "picked": ("f7",),
 }
 """Keys that are typed before the resize."""
