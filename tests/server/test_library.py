@@ -77,6 +77,7 @@ async def test_excluded_connection_gets_no_message() -> None:
         plain_client(server.url) as ana,
         plain_client(server.url) as ben,
     ):
+        await eventually(lambda: server.connection_count == 2)
         assert await server.broadcast_to_others("for the others", registered[0]) == 1
         assert (await ben.next_of(event="notice"))["message"] == "for the others"
         receiver_count = await server.broadcast_to_others(
