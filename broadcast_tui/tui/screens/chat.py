@@ -449,7 +449,7 @@ class ChatScreen(Screen[None]):
         state, view = self._state, self._state.rooms.shown
         people |= self._refresh_room()
         rows = self.log_view.rows
-        if rows.set_own_name(state.name) | rows.set_rooms({*state.rooms.joined, *state.known_rooms}):
+        if rows.set_own_name(state.name) | rows.set_rooms(state.rooms.joined, state.known_rooms):
             self.log_view.refresh()
         self.log_view.refresh_lines()
         self.status.refresh_status()

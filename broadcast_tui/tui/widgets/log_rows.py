@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from textual.strip import Strip
 
@@ -28,7 +28,8 @@ class LogRows:
         self._renderer: LineRenderer | None = None
         self.own_name = ""
         """Name of the user, whose votes are highlighted; set by `set_own_name`."""
-        self._rooms: set[str] = set()
+        self._joined: frozenset[str] = frozenset()
+        self._known: Collection[str] = ()
         self._strips: dict[int, list[Strip]] = {}
         """Rendered lines by id, oldest rendering first."""
 
@@ -55,17 +56,21 @@ class LogRows:
         self.reset()
         return True
 
-    def set_rooms(self, names: set[str]) -> bool:
-        """Link to the rooms with these names; returns whether they are others than before."""
-        if names == self._rooms:
+    def set_rooms(self, joined: Iterable[str], known: Collection[str]) -> bool:
+        """Link to the rooms with these names; returns whether rows may have changed.
+
+        `known` is the same object while it is unchanged: comparing thousands of names would take too long.
+        """
+        before = self._joined, self._known
+        self._joined, self._known = frozenset(joined), known
+        if self._joined == before[0] and known is before[1]:
             return False
-        self._rooms = names
         self.clear()
         return True
 
     def is_room(self, name: str) -> bool:
         """Whether `#name` in a text is a link to a room."""
-        return name in self._rooms
+        return name in self._joined or name in self._known
 
     def clear(self) -> None:
         """Drop all rendered lines."""
