@@ -60,6 +60,8 @@ READ_AHEAD_BYTES_MAX = 16_777_216
 
 Outcome = PostDelivered | NoteDelivered | DirectOpened
 
+CLIENT_CLOSED = "This client is closed; create a new one."
+
 log = logging.getLogger("broadcast_tui.client")
 
 
@@ -116,8 +118,7 @@ class BroadcastClient(ClientRequests):
         """Number of unread updates from which `_updated` is set."""
         self._outgoing = asyncio.Event()
         self._wakeup = asyncio.Event()
-        self._closing = False
-        self._closed: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._paused = False
         """Whether the user disconnected; then there are no reconnects until `reconnect_now`."""
         self._has_reader = False
@@ -231,10 +232,9 @@ class BroadcastClient(ClientRequests):
             self._connection.stop()
 
     async def close(self, reason: str = "", timeout_s: float = LEAVE_TIMEOUT_S) -> None:
-        if self._closed is None:
-            self._closing = True
-            self._closed = asyncio.create_task(self._close(reason, timeout_s))
-        await asyncio.shield(self._closed)  # the client closes even if the call is cancelled
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(reason, timeout_s))
+        await asyncio.shield(self._closing)  # the client closes even if the call is cancelled
 
     async def _close(self, reason: str, timeout_s: float) -> None:
         self._wakeup.set()
@@ -281,7 +281,7 @@ class BroadcastClient(ClientRequests):
                 as it is if the call is cancelled.
         """
         if self._closing:
-            raise ConnectError("This client is closed; create a new one.")
+            raise ConnectError(CLIENT_CLOSED)
         if self._state is ConnectionState.ONLINE:
             return
         self._retry_connect = retry
@@ -398,7 +398,7 @@ class BroadcastClient(ClientRequests):
         Raises ConnectError if the client is closed.
         """
         if self._closing:
-            raise ConnectError("This client is closed; create a new one.")
+            raise ConnectError(CLIENT_CLOSED)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._outcomes[key] = outcome
         self._dispatch()  # what was rejected at once already has its outcome
