@@ -66,7 +66,7 @@ class AwayStatus:
             return
         text = self._names.away(peer.key)
         if text is not None or is_returned:
-            event = events.Away(peer.name, text is not None, text or "")
+            event = _event(peer.name, text)
             self._send(event, self._listening(room) - {peer})
 
     def known_after_rename(self, presence: RoomPresence, old_key: str, key: str) -> str | None:
@@ -87,7 +87,7 @@ class AwayStatus:
         is_returned = room.presence.take_return(key)
         text = self.of(room.presence, key)
         if key in room.presence and (is_returned or text != known):
-            event = events.Away(room.presence.name_of(key), text is not None, text or "")
+            event = _event(room.presence.name_of(key), text)
             self._send(event, self._listening(room))
 
     def old_name_remains(self, rooms: Iterable[Room], old_key: str) -> None:
@@ -122,7 +122,7 @@ class AwayStatus:
         for other in rooms:
             other.presence.touch(key)
         text = self._names.away(key)
-        event = events.Away(room.presence.name_of(key), text is not None, text or "")
+        event = _event(room.presence.name_of(key), text)
         self._send(event, {peer for other in rooms | {room} for peer in self._listening(other)} - {but})
         return True
 
@@ -142,7 +142,7 @@ class AwayStatus:
         peers = self._listening(room)
         if not is_new:
             peers = {peer for peer in peers if not self._is_notified(peer, room, key, text)}
-        self._send(events.Away(room.presence.name_of(key), text is not None, text or ""), peers)
+        self._send(_event(room.presence.name_of(key), text), peers)
 
     def _is_notified(self, peer: Peer, room: Room, key: str, text: str | None) -> bool:
         """Whether a connection has been notified of a status in another room that it shares with a person."""
@@ -189,3 +189,8 @@ class AwayStatus:
             # Away events are volatile. A blocked client requests the member list once it is writable again.
             if not peer.blocked:
                 self._broadcaster.reply(peer, event)
+
+
+def _event(name: str, text: str | None) -> events.Away:
+    """The event for the away message of a person; None: the person is not away."""
+    return events.Away(name, text is not None, text or "")
