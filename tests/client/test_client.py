@@ -6,6 +6,7 @@ import asyncio
 import io
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -32,8 +33,21 @@ from broadcast_tui.core.session.updates import (
 )
 from tests.client.watching import online, started
 from tests.support.plain import plain_client, v1_client
+from tests.support.ports import unused_port
 from tests.support.proxy import running_proxy
 from tests.support.running import in_time, running_server
+
+
+@asynccontextmanager
+async def online_without_answers() -> AsyncIterator[BroadcastClient]:
+    """A connected client whose connection passes nothing on any more, in either direction."""
+    async with (
+        running_server() as server,
+        running_proxy(server.port) as proxy,
+        online(proxy.port, "ana") as (client, _),
+    ):
+        proxy.flowing.clear()
+        yield client
 
 
 def test_package_exports_the_client() -> None:
@@ -411,12 +425,7 @@ async def test_closing_sends_pending_posts() -> None:
 
 
 async def test_closing_does_not_wait_for_a_dead_connection() -> None:
-    async with (
-        running_server() as server,
-        running_proxy(server.port) as proxy,
-        online(proxy.port, "ana") as (client, _),
-    ):
-        proxy.flowing.clear()
+    async with online_without_answers() as client:
         client.say("lobby", "into the void")
         async with asyncio.timeout(8.0):
             await client.close()
@@ -424,12 +433,7 @@ async def test_closing_does_not_wait_for_a_dead_connection() -> None:
 
 
 async def test_closing_aborts_a_connection_that_takes_no_data() -> None:
-    async with (
-        running_server() as server,
-        running_proxy(server.port) as proxy,
-        online(proxy.port, "ana") as (client, _),
-    ):
-        proxy.flowing.clear()
+    async with online_without_answers() as client:
         for _ in range(1_000):
             client.say("lobby", "into the void" * 500)
         lost = client._connection._socket.connection_lost_waiter  # type: ignore[union-attr]
@@ -459,12 +463,7 @@ async def test_unstarted_client_can_be_closed() -> None:
 
 
 async def test_pending_post_fails_when_the_client_closes() -> None:
-    async with (
-        running_server() as server,
-        running_proxy(server.port) as proxy,
-        online(proxy.port, "ana") as (client, _),
-    ):
-        proxy.flowing.clear()
+    async with online_without_answers() as client:
         posting = asyncio.create_task(client.post("lobby", "into the void"))
         await asyncio.sleep(0)
         await in_time(client.close())
@@ -499,9 +498,7 @@ async def test_a_closed_client_posts_nothing() -> None:
 
 
 async def test_closing_ends_a_pending_connect() -> None:
-    async with running_server() as server:
-        port = server.port
-    client = BroadcastClient("127.0.0.1", port)
+    client = BroadcastClient("127.0.0.1", unused_port())
     connecting = asyncio.create_task(client.connect(retry=True))
     await asyncio.sleep(0)
     await in_time(client.close())
@@ -510,9 +507,7 @@ async def test_closing_ends_a_pending_connect() -> None:
 
 
 async def test_cancelling_connect_closes_the_client() -> None:
-    async with running_server() as server:
-        port = server.port
-    client = BroadcastClient("127.0.0.1", port)
+    client = BroadcastClient("127.0.0.1", unused_port())
     connecting = asyncio.create_task(client.connect(retry=True))
     await asyncio.sleep(0)
     connecting.cancel()
@@ -524,12 +519,7 @@ async def test_cancelling_connect_closes_the_client() -> None:
 
 
 async def test_a_cancelled_close_ends_pending_posts() -> None:
-    async with (
-        running_server() as server,
-        running_proxy(server.port) as proxy,
-        online(proxy.port, "ana") as (client, _),
-    ):
-        proxy.flowing.clear()
+    async with online_without_answers() as client:
         posting = asyncio.create_task(client.post("lobby", "into the void"))
         closing = asyncio.create_task(client.close(timeout_s=0.1))
         await asyncio.sleep(0)

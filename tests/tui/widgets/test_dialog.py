@@ -9,7 +9,7 @@ from textual.widgets import OptionList
 
 from broadcast_tui.tui.screens.palette import Palette, choose_theme
 from broadcast_tui.tui.widgets.dialog import Dialog, fitting_hints
-from tests.support.chat_app import chatting
+from tests.support.chat_app import Chat, chatting
 from tests.support.scenes import SCENES, showing
 
 DIALOGS = [name for name, scene in SCENES.items() if scene.dialog]
@@ -37,16 +37,21 @@ async def test_a_dialog_has_a_frame_with_a_title_and_hints_before_the_dimmed_cha
         assert 0 < screen.styles.background.a < 1
 
 
+async def type_at_once(chat: Chat, *keys: str) -> None:
+    """Type keys that arrive in one read."""
+    for key in keys:
+        chat.app.post_message(events.Key(key, "\r" if key == "enter" else None))
+    await chat.settled()
+    await chat.pilot.pause()
+
+
 @pytest.mark.parametrize(
     ("opens", "closes"),
     [("f6", "f6"), ("f6", "escape"), ("f1", "f1"), ("alt+k", "alt+k"), ("ctrl+g", "escape")],
 )
 async def test_a_key_typed_before_a_dialog_is_mounted_closes_it(opens: str, closes: str) -> None:
     async with chatting("ana") as chat:
-        for key in (opens, closes):
-            chat.app.post_message(events.Key(key, None))
-        await chat.settled()
-        await chat.pilot.pause()
+        await type_at_once(chat, opens, closes)
         assert not isinstance(chat.app.screen, ModalScreen)
         assert chat.screen.is_running
 
@@ -65,10 +70,7 @@ async def test_two_enter_in_one_read_choose_once(opened_by: str) -> None:
         assert isinstance(chat.app.screen, ModalScreen)
         while chat.app.screen.query_one(OptionList).option_count == 0:
             await chat.pilot.pause()
-        for _ in range(2):
-            chat.app.post_message(events.Key("enter", "\r"))
-        await chat.settled()
-        await chat.pilot.pause()
+        await type_at_once(chat, "enter", "enter")
         assert not isinstance(chat.app.screen, ModalScreen)
         assert chat.screen.is_running
 
@@ -79,10 +81,7 @@ async def test_two_enter_in_one_read_run_a_command_of_the_palette_once() -> None
         listed = chat.app.screen.query_one(OptionList)
         while not (listed.option_count and "People" in str(listed.get_option_at_index(0).prompt)):
             await chat.pilot.pause()
-        for _ in range(2):
-            chat.app.post_message(events.Key("enter", "\r"))
-        await chat.settled()
-        await chat.pilot.pause()
+        await type_at_once(chat, "enter", "enter")
         assert chat.screen.people.display
 
 
