@@ -259,7 +259,7 @@ class ClusterMachine(RuleBasedStateMachine):
         self.settle()
         if person.peer.name != old:
             self.unsure |= {name} if is_unsure else set()
-            # Dead nodes may have had the old name with another status, for whoever takes it next.
+            # Dead nodes may have had the old name with another status, for the person who takes it next.
             self.unsure |= {old} & {known for _, _, known in self.leaving}
             if text is not None:
                 self.away[name] = text
